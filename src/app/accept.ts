@@ -1,0 +1,40 @@
+// The door: from what a producer offered to an intent that may be recorded, or the reasons why not. The same for
+// the queue, the SDK and the command line. What is refused here leaves the client_id free.
+import { type Intent, parseIntent, type Refusal, refuseByTime } from '../core/intent.ts';
+import type { Market } from '../core/market.ts';
+import { type Plan, type PlanSettings, planOrder } from '../core/plan.ts';
+
+export type Door = {
+  /** undefined while no market table is known: grid and market are then checked at signing */
+  readonly findMarket: ((ticker: string) => Market | undefined) | undefined;
+  /** names of the configured accounts; undefined where keys are unknown */
+  readonly accounts: ReadonlySet<string> | undefined;
+  readonly planSettings: PlanSettings;
+};
+
+export type Accepted =
+  | { readonly ok: true; readonly intent: Intent; readonly plan: Plan | undefined }
+  | { readonly ok: false; readonly refusals: readonly Refusal[] };
+
+/** @param offeredAt when it was offered: a submit_by that had passed by then is refused, a later one may expire */
+export function acceptIntent(raw: unknown, offeredAt: Date, door: Door): Accepted {
+  const parsed = parseIntent(raw);
+  if (!parsed.ok) return parsed;
+  const { intent } = parsed;
+  const refusals = refuseByTime(intent, offeredAt);
+  if (door.accounts !== undefined && !door.accounts.has(intent.account)) {
+    const names = [...door.accounts].join(', ');
+    refusals.push({
+      field: 'account',
+      code: 'schema',
+      reason: `${intent.account} is not configured; known: ${names}`,
+    });
+  }
+  if (door.findMarket === undefined) {
+    return refusals.length > 0 ? { ok: false, refusals } : { ok: true, intent, plan: undefined };
+  }
+  const planned = planOrder(intent, door.findMarket(intent.market), door.planSettings);
+  if (!planned.ok) refusals.push(planned.refusal);
+  if (refusals.length > 0 || !planned.ok) return { ok: false, refusals };
+  return { ok: true, intent, plan: planned.plan };
+}

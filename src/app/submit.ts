@@ -1,0 +1,207 @@
+// From an intent to the venue: plan, sign, commit, and only then send; then commit the answer. Two shared commits
+// and one round trip an order. Whatever dies in between leaves a row that is due again (src/app/wake.ts).
+import { v7 as uuidv7 } from 'uuid';
+import { judge } from '../core/answers.ts';
+import { type Intent, intentHash, type Refusal, submitDeadline } from '../core/intent.ts';
+import { orderUuid } from '../core/order-uuid.ts';
+import { type Plan, venueOrder } from '../core/plan.ts';
+import type { Signer, Validator, VenueOrder } from '../core/ports.ts';
+import { backoff } from '../core/retry.ts';
+import type { Batcher } from '../store/batcher.ts';
+import type { AttemptOutcome, NewAttempt, NewOrder, Recorded } from '../store/orders.ts';
+import type { Rejection } from '../store/rejections.ts';
+import { acceptIntent, type Door } from './accept.ts';
+
+export type Logs = {
+  readonly debug: (fields: object, message: string) => void;
+  readonly info: (fields: object, message: string) => void;
+  readonly warn: (fields: object, message: string) => void;
+  readonly error: (fields: object, message: string) => void;
+};
+
+export type SubmitDeps = {
+  readonly door: () => Door;
+  readonly signer: (account: string) => Signer | undefined;
+  readonly validator: Validator;
+  /** newest committed block that is known; undefined when that knowledge is too old to sign with */
+  readonly height: () => number | undefined;
+  readonly nextClientId: () => Promise<number>;
+  /** before the first order of a subaccount: from which block on its fills are ours */
+  readonly ensureCursor: (owner: string, subaccountNumber: number, height: number) => Promise<void>;
+  readonly record: Batcher<NewOrder, Recorded>;
+  readonly recordOutcome: Batcher<AttemptOutcome, undefined>;
+  readonly reject: (rejections: readonly Rejection[]) => Promise<void>;
+  /** Asks for a wake-up after that time. */
+  readonly wakeIn: (delayMs: number) => void;
+  readonly now: () => Date;
+  readonly random: () => number;
+  readonly log: Logs;
+};
+
+/**
+ * What nobody finished is due again after this. Longer than a transmission may take, or the same bytes go out
+ * twice for nothing; shorter than an order lives.
+ */
+export const ABANDONED_AFTER_MS = 6_000;
+
+export type PlaceJob = {
+  readonly intents: readonly unknown[];
+  readonly offeredAt: Date;
+  /** the job's id */
+  readonly source: string;
+};
+
+/** Resolves when every intent is recorded and, as far as possible now, sent; throws on broken infrastructure. */
+export async function place(deps: SubmitDeps, job: PlaceJob): Promise<void> {
+  const door = deps.door();
+  const rejections: Rejection[] = [];
+  const accepted: Promise<Rejection | undefined>[] = [];
+  job.intents.forEach((raw, index) => {
+    const source = `${job.source}#${index}`;
+    const result = acceptIntent(raw, job.offeredAt, door);
+    if (result.ok) accepted.push(placeOne(deps, result.intent, result.plan, job.offeredAt, source));
+    else rejections.push(rejectionOf(raw, source, result.refusals));
+  });
+  const settled = await Promise.allSettled(accepted);
+  for (const result of settled) {
+    if (result.status === 'fulfilled' && result.value !== undefined) rejections.push(result.value);
+  }
+  await deps.reject(rejections);
+  for (const rejection of rejections) {
+    deps.log.info({ client_id: rejection.clientId, refusals: rejection.refusals }, 'intent refused');
+  }
+  const failed = settled.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+async function placeOne(
+  deps: SubmitDeps,
+  intent: Intent,
+  plan: Plan | undefined,
+  offeredAt: Date,
+  source: string,
+): Promise<Rejection | undefined> {
+  const submitBy = submitDeadline(intent, offeredAt);
+  const isLate = submitBy !== undefined && submitBy <= deps.now();
+  const attempt = plan === undefined || isLate ? undefined : await signFirst(deps, intent, plan);
+  const wakeAfterMs = attempt === undefined ? 0 : ABANDONED_AFTER_MS;
+  const order: NewOrder = {
+    id: uuidv7(),
+    intent,
+    intentHash: intentHash(intent),
+    enqueuedAt: offeredAt,
+    submitBy,
+    wakeAt: new Date(deps.now().getTime() + wakeAfterMs),
+    attempt,
+  };
+  const recorded = await deps.record.push(order);
+  if (recorded === 'conflict') {
+    return rejectionOf(intent, source, [spentClientId]);
+  }
+  // A duplicate's row is its own work: whoever recorded it, or the sweep, goes on with it.
+  if (recorded === 'duplicate') return undefined;
+  if (attempt === undefined) deps.wakeIn(0);
+  else await transmit(deps, { id: order.id, submitBy, retryCount: 0, transmissions: 1, attempt });
+  return undefined;
+}
+
+async function signFirst(deps: SubmitDeps, intent: Intent, plan: Plan): Promise<NewAttempt | undefined> {
+  const signer = deps.signer(intent.account);
+  const height = deps.height();
+  if (signer === undefined || height === undefined) return undefined;
+  await deps.ensureCursor(signer.owner, intent.subaccount_number, height);
+  const clientId = await deps.nextClientId();
+  const order = venueOrder(plan, signer.owner, intent.subaccount_number, clientId, height);
+  return signAttempt(signer, order, 1, height);
+}
+
+export async function signAttempt(
+  signer: Signer,
+  order: VenueOrder,
+  attempt: number,
+  signedHeight: number,
+): Promise<NewAttempt> {
+  return { attempt, order, orderUuid: orderUuid(order.id), signedHeight, tx: await signer.sign(order) };
+}
+
+export type Transmission = {
+  readonly id: string;
+  readonly submitBy: Date | undefined;
+  readonly retryCount: number;
+  /** of the whole order, this one included */
+  readonly transmissions: number;
+  readonly attempt: {
+    readonly attempt: number;
+    readonly tx: { readonly bytes: Uint8Array; readonly hash: string };
+  };
+};
+
+/** The bytes are stored already. Sends them once and stores the judged answer. */
+export async function transmit(deps: SubmitDeps, transmission: Transmission): Promise<void> {
+  const { id, submitBy, attempt } = transmission;
+  // Stale orders are not sent: checked at the last moment, on every way to the venue. The row stays due.
+  if (submitBy !== undefined && submitBy <= deps.now()) return;
+  const answer = await deps.validator.broadcast(attempt.tx.bytes);
+  const verdict = judge(answer, transmission.transmissions);
+  const needsRetry = verdict.outcome === 'doubt' || verdict.outcome === 'deferred';
+  const delayMs = needsRetry ? backoff(transmission.retryCount, deps.random()) : undefined;
+  const { isRejection, codespace, code, log } = verdict;
+  const tx_hash = attempt.tx.hash;
+  await deps.recordOutcome.push({
+    id,
+    attempt: attempt.attempt,
+    outcome: verdict.outcome,
+    codespace,
+    code,
+    log,
+    answeredAt: deps.now(),
+    wakeAt: delayMs === undefined ? null : new Date(deps.now().getTime() + delayMs),
+    rejection:
+      isRejection && codespace !== null && code !== null
+        ? { rule: 'refused', codespace, code, log, tx_hash }
+        : undefined,
+  });
+  if (delayMs !== undefined) {
+    deps.wakeIn(delayMs);
+    deps.log.warn(
+      { order_id: id, tx_hash, outcome: verdict.outcome, codespace, code, log },
+      'transmission unsettled',
+    );
+  } else {
+    deps.log.debug(
+      { order_id: id, tx_hash, outcome: verdict.outcome, codespace, code },
+      'transmission answered',
+    );
+  }
+}
+
+/** The client_id was seen before, with another body. */
+export const spentClientId: Refusal = {
+  field: 'client_id',
+  code: 'conflict',
+  reason: 'is spent for another order: use a new one',
+};
+
+export function rejectionOf(raw: unknown, source: string, refusals: Rejection['refusals']): Rejection {
+  return {
+    tenantId: textField(raw, 'tenant_id'),
+    clientId: textField(raw, 'client_id'),
+    source,
+    refusals,
+    payload: textOf(raw),
+  };
+}
+
+function textField(raw: unknown, name: string): string | undefined {
+  if (typeof raw !== 'object' || raw === null) return undefined;
+  const value: unknown = Reflect.get(raw, name);
+  return typeof value === 'string' ? value : undefined;
+}
+
+function textOf(raw: unknown): string {
+  try {
+    return JSON.stringify(raw) ?? String(raw);
+  } catch {
+    return '(not JSON)';
+  }
+}

@@ -1,0 +1,76 @@
+// Watches a set of intents until every one is final or refused.
+import { setTimeout as delay } from 'node:timers/promises';
+import { isFinal, type OrderStatus } from '../core/status.ts';
+import type { Database } from '../store/database.ts';
+import { keyOf } from '../store/orders.ts';
+import { countByStatus, listOrders, type OrderKey, rejectedSince, standings } from '../store/reads.ts';
+import { describeRefusals } from './intake.ts';
+import { short, table } from './output.ts';
+import type { Screen } from './screen.ts';
+
+const POLL_MS = 250;
+/** Asked about at a time. */
+const WINDOW = 2_000;
+const SHOWN_ORDERS = 15;
+
+export type Watched = {
+  /** all of them are final or refused */
+  readonly isSettled: boolean;
+  /** those that the submitter refused */
+  readonly refused: number;
+};
+
+export async function watchUntilSettled(
+  db: Database,
+  keys: readonly OrderKey[],
+  since: Date,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<Watched> {
+  const open = new Map(keys.map((key) => [keyOf(key), key]));
+  let refused = 0;
+  for (;;) {
+    const asked = [...open.values()].slice(0, WINDOW);
+    const statuses = new Map<string, OrderStatus>();
+    if (asked.length > 0) {
+      for (const row of await standings(db, asked)) {
+        statuses.set(keyOf(row), row.status);
+        if (isFinal(row.status)) open.delete(keyOf(row));
+      }
+      const unknown = asked.filter((key) => !statuses.has(keyOf(key)));
+      for (const row of unknown.length > 0 ? await rejectedSince(db, unknown, since) : []) {
+        refused += 1;
+        open.delete(keyOf(row));
+        screen.line(`  refused ${row.client_id}: ${describeRefusals(row.refusals)}`);
+      }
+    }
+    screen.draw(await frame(db, keys.length - open.size, keys.length));
+    if (open.size === 0 || signal.aborted) {
+      screen.finish();
+      return { isSettled: open.size === 0, refused };
+    }
+    await delay(POLL_MS, undefined, { signal }).catch(() => {});
+  }
+}
+
+async function frame(db: Database, settled: number, total: number): Promise<string[]> {
+  const counts = Object.entries(await countByStatus(db)).filter(([, count]) => count > 0);
+  const orders = await listOrders(db, { limit: SHOWN_ORDERS });
+  const rows = orders.map((order) => [
+    order.client_id.slice(0, 28),
+    order.market,
+    order.side,
+    order.type,
+    order.price === null ? 'market' : short(order.price),
+    `${short(order.filled_size)}/${short(order.size)}`,
+    order.status,
+    order.status_reason ?? '',
+  ]);
+  return [
+    `settled ${settled}/${total}  ${counts.map(([status, count]) => `${status} ${count}`).join('  ')}`,
+    '',
+    ...table([['client id', 'market', 'side', 'type', 'price', 'filled', 'status', 'reason'], ...rows]).split(
+      '\n',
+    ),
+  ];
+}

@@ -1,0 +1,93 @@
+// `router show`: everything that is known of one order, its proof first.
+import { whyUnproven } from '../core/proof.ts';
+import { isFinal } from '../core/status.ts';
+import { type OrderStory, provenAttempts, provenFills, provenOrder } from '../store/reads.ts';
+import { short, table, time } from './output.ts';
+
+/** Undefined while the order is not final. */
+export function proofOf(story: OrderStory): { proven: boolean; why?: string } | undefined {
+  if (!isFinal(story.order.status)) return undefined;
+  const why = whyUnproven(provenOrder(story), provenAttempts(story), provenFills(story));
+  return why === undefined ? { proven: true } : { proven: false, why };
+}
+
+export function storyAsJson(story: OrderStory): object {
+  return {
+    order: story.order,
+    attempts: story.attempts.map((attempt) => ({
+      ...attempt,
+      tx_bytes: attempt.tx_bytes.toString('base64'),
+    })),
+    fills: story.fills,
+    history: story.history,
+    proof: proofOf(story) ?? null,
+  };
+}
+
+export function storyAsText(story: OrderStory): string {
+  const { order, attempts, fills, history } = story;
+  const price = order.price === null ? 'at market' : `at ${short(order.price)}`;
+  const proof = proofOf(story);
+  const verdict =
+    proof === undefined
+      ? 'not final yet'
+      : proof.proven
+        ? `proven: ${JSON.stringify(order.resolution)}`
+        : `UNPROVEN: ${proof.why}`;
+  const parts = [
+    `${order.client_id}  ${order.side} ${short(order.size)} ${order.market} ${order.type} ${order.time_in_force} ${price}`,
+    `status   ${order.status}${order.status_reason === null ? '' : ` (${order.status_reason})`}, filled ${short(order.filled_size)} of ${short(order.size)}`,
+    `proof    ${verdict}`,
+    `ids      row ${order.id}, venue order ${order.order_id ?? '-'}, dydx client id ${order.dydx_client_id ?? '-'}`,
+  ];
+  if (order.error_message !== null)
+    parts.push(`error    ${order.error_message} (retries: ${order.retry_count})`);
+  parts.push('', 'history');
+  parts.push(
+    table([
+      ['time', 'from', 'to', 'filled', 'fill price', 'block', 'reason'],
+      ...history.map((row) => [
+        time(row.created_at),
+        row.old_status ?? '-',
+        row.new_status,
+        short(row.filled_size),
+        short(row.fill_price),
+        row.block_height ?? '-',
+        row.reason ?? '-',
+      ]),
+    ]),
+  );
+  if (attempts.length > 0) {
+    parts.push('', 'attempts');
+    parts.push(
+      table([
+        ['#', 'signed', 'good-til-block', 'sent', 'answer', 'tx hash'],
+        ...attempts.map((row) => [
+          String(row.attempt),
+          time(row.created_at),
+          String(row.good_til_block),
+          `${row.transmissions}×`,
+          `${row.outcome ?? 'none'}${row.code ? ` ${row.codespace}/${row.code}` : ''}`,
+          row.tx_hash,
+        ]),
+      ]),
+    );
+  }
+  if (fills.length > 0) {
+    parts.push('', 'fills');
+    parts.push(
+      table([
+        ['block', 'size', 'price', 'fee', 'liquidity', 'fill id'],
+        ...fills.map((row) => [
+          row.height,
+          short(row.size),
+          short(row.price),
+          short(row.fee),
+          row.liquidity,
+          row.id,
+        ]),
+      ]),
+    );
+  }
+  return parts.join('\n');
+}

@@ -1,0 +1,127 @@
+// All settings, read from the environment once, checked together, frozen. Nothing else reads process.env.
+// Secrets live apart from the rest, so that the rest may be logged.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const url = (...protocols: string[]) =>
+  z.string().refine(
+    (value) => {
+      return URL.canParse(value) && protocols.includes(new URL(value).protocol);
+    },
+    `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+  );
+
+const integer = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, 'must be a whole number')
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, `must be between ${min} and ${max}`);
+
+const optional = z.string().optional();
+
+/** Every variable that the router reads; .env.example documents them and a test compares the two. */
+export const environmentSchema = z.object({
+  DATABASE_URL: url('postgres:', 'postgresql:').optional(),
+  REDIS_URL: url('redis:', 'rediss:').optional(),
+  DATA_DIR: z.string().default('.data'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  DYDX_NETWORK: z.enum(['paper', 'testnet', 'mainnet', 'custom']).default('paper'),
+  DYDX_CHAIN_ID: optional,
+  DYDX_VALIDATOR_URL: url('http:', 'https:').optional(),
+  DYDX_INDEXER_URL: url('http:', 'https:').optional(),
+  DYDX_PRIVATE_KEY: optional,
+  DYDX_PRIVATE_KEY_FILE: optional,
+  DYDX_MNEMONIC: optional,
+  DYDX_MNEMONIC_FILE: optional,
+  VALIDATOR_TIMEOUT_MS: integer(100, 60_000).default(3_000),
+  INDEXER_TIMEOUT_MS: integer(100, 60_000).default(5_000),
+  HEIGHT_POLL_MS: integer(10, 10_000).default(250),
+  MARKETS_POLL_MS: integer(100, 600_000).default(5_000),
+  SUBMIT_CONCURRENCY: integer(1, 1_000).default(128),
+  MARKET_SLIPPAGE_PPM: integer(1, 500_000).default(50_000),
+  IOC_GOOD_TIL_BLOCKS: integer(1, 40).default(5),
+  RESIGN_WINDOW_BLOCKS: integer(0, 40).default(20),
+  RECONCILE_INTERVAL_MS: integer(50, 60_000).default(1_000),
+  SETTLE_MARGIN_BLOCKS: integer(0, 40).default(1),
+  SWEEP_INTERVAL_MS: integer(50, 600_000).default(10_000),
+  SHUTDOWN_TIMEOUT_MS: integer(100, 60_000).default(4_000),
+});
+
+type Environment = z.output<typeof environmentSchema>;
+
+type SecretName =
+  | 'DATABASE_URL'
+  | 'REDIS_URL'
+  | 'DYDX_PRIVATE_KEY'
+  | 'DYDX_PRIVATE_KEY_FILE'
+  | 'DYDX_MNEMONIC'
+  | 'DYDX_MNEMONIC_FILE';
+
+export type Config = Readonly<Omit<Environment, SecretName>>;
+
+/** Never logged. */
+export type Secrets = {
+  readonly databaseUrl: string | undefined;
+  readonly redisUrl: string | undefined;
+  readonly privateKey: string | undefined;
+  readonly mnemonic: string | undefined;
+};
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** @param environment process.env; empty values count as unset */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>): {
+  config: Config;
+  secrets: Secrets;
+} {
+  const known = Object.keys(environmentSchema.shape);
+  const given = Object.fromEntries(
+    known.map((name) => [name, environment[name] === '' ? undefined : environment[name]]),
+  );
+  const parsed = environmentSchema.safeParse(given);
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw new ConfigError(`the settings are not usable:\n  ${lines.join('\n  ')}`);
+  }
+  const {
+    DATABASE_URL,
+    REDIS_URL,
+    DYDX_PRIVATE_KEY,
+    DYDX_PRIVATE_KEY_FILE,
+    DYDX_MNEMONIC,
+    DYDX_MNEMONIC_FILE,
+    ...config
+  } = parsed.data;
+  return {
+    config: Object.freeze(config),
+    secrets: Object.freeze({
+      databaseUrl: DATABASE_URL ?? readEmbeddedUrl(config.DATA_DIR),
+      redisUrl: REDIS_URL,
+      privateKey: DYDX_PRIVATE_KEY ?? readSecretFile('DYDX_PRIVATE_KEY_FILE', DYDX_PRIVATE_KEY_FILE),
+      mnemonic: DYDX_MNEMONIC ?? readSecretFile('DYDX_MNEMONIC_FILE', DYDX_MNEMONIC_FILE),
+    }),
+  };
+}
+
+function readSecretFile(name: string, path: string | undefined): string | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    throw new ConfigError(`${name}: cannot read ${path} (${error instanceof Error ? error.message : error})`);
+  }
+}
+
+/** Where `router up` tells other commands which embedded database runs on a data folder. */
+export function embeddedUrlFile(dataDir: string): string {
+  return join(dataDir, 'database.url');
+}
+
+function readEmbeddedUrl(dataDir: string): string | undefined {
+  const file = embeddedUrlFile(dataDir);
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : undefined;
+}

@@ -1,0 +1,39 @@
+// The indexer's ids, computed before anything is sent, so that a fill can be matched to its order.
+// Source: v4-chain indexer/packages/postgres/src/helpers/uuid.ts and stores/{subaccount,order,fill}-table.ts.
+import { createHash } from 'node:crypto';
+
+const NAMESPACE = Buffer.from('0f9da948a6fb4c459edc4685c3f3317d', 'hex');
+
+/** RFC 9562 version 5 (sha1, name-based) in dYdX's namespace. */
+export function uuidV5(name: string | Uint8Array): string {
+  const hash = createHash('sha1').update(NAMESPACE).update(name).digest().subarray(0, 16);
+  hash.writeUInt8((hash.readUInt8(6) & 0x0f) | 0x50, 6);
+  hash.writeUInt8((hash.readUInt8(8) & 0x3f) | 0x80, 8);
+  const hex = hash.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+export function subaccountUuid(owner: string, subaccountNumber: number): string {
+  return uuidV5(`${owner}-${subaccountNumber}`);
+}
+
+/** What identifies an order at the venue, for ever. */
+export type OrderId = {
+  readonly owner: string;
+  readonly subaccountNumber: number;
+  /** uint32 */
+  readonly clientId: number;
+  readonly clobPairId: number;
+  /** 0 short-term, 32 conditional, 64 long-term */
+  readonly orderFlags: number;
+};
+
+export function orderUuid(id: OrderId): string {
+  const subaccount = subaccountUuid(id.owner, id.subaccountNumber);
+  return uuidV5(`${subaccount}-${id.clientId}-${id.clobPairId}-${id.orderFlags}`);
+}
+
+/** eventId: 12 bytes, u32BE height ‖ u32BE txIndex+2 ‖ u32BE eventIndex. */
+export function fillUuid(eventId: Uint8Array, liquidity: 'TAKER' | 'MAKER'): string {
+  return uuidV5(`${Buffer.from(eventId).toString('hex')}-${liquidity}`);
+}

@@ -1,0 +1,161 @@
+// What the venue's reports make of our orders: pure. Invariants: a fill is added only when it is provably ours;
+// Σ fills never exceeds the size; a status is final only when the order is dead at a height whose fills are all
+// read; the same report twice changes nothing; a final status ends only in FILLED.
+import { fromAtoms, toAtoms } from './decimal.ts';
+import type { Fill } from './ports.ts';
+import type { Resolution } from './proof.ts';
+import { isFinal, type OrderStatus, type OrderType, type Side, type TimeInForce } from './status.ts';
+
+/** An order as the reconciler sees it; sizes are decimal strings. */
+export type OrderFacts = {
+  readonly id: string;
+  readonly orderUuid: string;
+  readonly market: string;
+  readonly side: Side;
+  readonly type: OrderType;
+  readonly timeInForce: TimeInForce;
+  readonly status: OrderStatus;
+  readonly size: string;
+  readonly filledSize: string;
+  /** fills booked so far */
+  readonly fillCount: number;
+  /** the newest block known at the first signature */
+  readonly firstSignedHeight: number;
+  /** the highest ever signed */
+  readonly goodTilBlock: number;
+  readonly isCancelRequested: boolean;
+  /** the code that the last answer refused it with, if no answer ever accepted it */
+  readonly refusal: { readonly codespace: string; readonly code: number; readonly log: string } | undefined;
+};
+
+/** The order after one more fill, or after its end. */
+export type OrderChange = {
+  readonly order: OrderFacts;
+  readonly status: OrderStatus;
+  readonly reason: string;
+  readonly filledSize: string;
+  readonly height: number;
+  /** present exactly when this change makes the status final */
+  readonly resolution: Resolution | undefined;
+};
+
+export type Booking = OrderChange & {
+  readonly fill: Fill;
+  /** 0 for the first new fill of its order in this report, 1 for the second, … */
+  readonly step: number;
+  readonly isLate: boolean;
+};
+
+export type Unexplained = { readonly fill: Fill; readonly reason: string };
+
+export type Report = {
+  /** not booked before, ascending by height */
+  readonly fills: readonly Fill[];
+  /** every order that the fills name, and every order that may have to be settled */
+  readonly orders: readonly OrderFacts[];
+  /** fills at or below it are older than this database's first order on the subaccount */
+  readonly startHeight: number;
+  /** all fills up to this block are booked or in this report; undefined: unknown, nothing is settled */
+  readonly height: number | undefined;
+  /** an order is settled this many blocks after its good-til-block; a second guard against a height ahead of fills */
+  readonly marginBlocks: number;
+};
+
+export type Reconciled = {
+  readonly bookings: readonly Booking[];
+  readonly unexplained: readonly Unexplained[];
+  readonly settled: readonly OrderChange[];
+};
+
+export function reconcile(report: Report): Reconciled {
+  const current = new Map(report.orders.map((order) => [order.orderUuid, order]));
+  const steps = new Map<string, number>();
+  const bookings: Booking[] = [];
+  const unexplained: Unexplained[] = [];
+  for (const fill of report.fills) {
+    const order = fill.orderUuid === undefined ? undefined : current.get(fill.orderUuid);
+    const doubt = whyNotOurs(fill, order);
+    if (order === undefined || doubt !== undefined) {
+      if (order !== undefined || fill.height > report.startHeight) {
+        unexplained.push({ fill, reason: doubt ?? 'no order of ours' });
+      }
+      continue;
+    }
+    const step = steps.get(order.id) ?? 0;
+    const booking = book(fill, order, step);
+    bookings.push(booking);
+    steps.set(order.id, step + 1);
+    current.set(order.orderUuid, {
+      ...order,
+      status: booking.status,
+      filledSize: booking.filledSize,
+      fillCount: order.fillCount + 1,
+    });
+  }
+  const settled: OrderChange[] = [];
+  if (report.height !== undefined) {
+    for (const order of current.values()) {
+      if (!isFinal(order.status) && order.goodTilBlock + report.marginBlocks <= report.height) {
+        settled.push(settleDead(order, report.height));
+      }
+    }
+  }
+  return { bookings, unexplained, settled };
+}
+
+function whyNotOurs(fill: Fill, order: OrderFacts | undefined): string | undefined {
+  if (order === undefined) return undefined;
+  if (fill.market !== order.market) return `market ${fill.market}, the order is on ${order.market}`;
+  if (fill.side !== order.side) return `side ${fill.side}, the order is a ${order.side}`;
+  if (fill.height < order.firstSignedHeight || fill.height > order.goodTilBlock) {
+    return `block ${fill.height}, the order can only fill in ${order.firstSignedHeight}–${order.goodTilBlock}`;
+  }
+  const filled = toAtoms(order.filledSize) + toAtoms(fill.size);
+  if (filled > toAtoms(order.size)) return `overfill: ${fromAtoms(filled)} of ${order.size}`;
+  return undefined;
+}
+
+function book(fill: Fill, order: OrderFacts, step: number): Booking {
+  const filled = toAtoms(order.filledSize) + toAtoms(fill.size);
+  const isWhole = filled === toAtoms(order.size);
+  const isLate = isFinal(order.status);
+  const status = isWhole ? 'FILLED' : isLate ? order.status : 'PARTIALLY_FILLED';
+  const word = isWhole ? 'completely filled' : 'partially filled';
+  return {
+    order,
+    fill,
+    step,
+    status,
+    reason: isLate ? `${word}, after the end` : word,
+    filledSize: fromAtoms(filled),
+    height: fill.height,
+    resolution: isWhole ? { rule: 'filled', height: fill.height, fills: order.fillCount + 1 } : undefined,
+    isLate,
+  };
+}
+
+/** The status of an order that can never fill again; every line of the table of final statuses for short-term orders. */
+export function settleDead(order: OrderFacts, height: number): OrderChange {
+  const hasFill = toAtoms(order.filledSize) > 0n;
+  const evidence = {
+    rule: 'dead' as const,
+    height,
+    good_til_block: order.goodTilBlock,
+    fills: order.fillCount,
+  };
+  const end = (status: OrderStatus, reason: string, resolution: Resolution = evidence): OrderChange => ({
+    order,
+    status,
+    reason,
+    filledSize: order.filledSize,
+    height,
+    resolution,
+  });
+  if (order.isCancelRequested) return end('CANCELLED', 'cancelled');
+  if (order.refusal !== undefined && !hasFill) {
+    const { codespace, code, log } = order.refusal;
+    return end('REJECTED', `${codespace}/${code}`, { ...evidence, codespace, code, log });
+  }
+  if (order.timeInForce === 'IOC') return end('CANCELLED', hasFill ? 'ioc_remainder' : 'ioc_no_match');
+  return end('EXPIRED', 'good_til_block reached');
+}

@@ -1,0 +1,79 @@
+// HTTP in the small: a bounded body, an answer, and the ways in which an answer can go wrong on purpose. A client
+// that hangs is held until it leaves or the server closes all connections.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+const MAX_BODY_BYTES = 1024 * 1024;
+const HTML = '<html><head><title>Gateway</title></head><body><h1>Something went wrong</h1></body></html>';
+
+export type Exchange = { readonly request: IncomingMessage; readonly response: ServerResponse };
+
+/** Undefined when it is larger than 1 MiB; rejects when the client goes away half-way. */
+export function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= MAX_BODY_BYTES) chunks.push(chunk);
+    });
+    request.on('end', () => resolve(size <= MAX_BODY_BYTES ? Buffer.concat(chunks) : undefined));
+    request.on('error', reject);
+    // After a complete body this comes too late to matter.
+    request.on('close', () => reject(new Error('the client went away')));
+  });
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  body: string,
+  headers: Record<string, string>,
+): undefined {
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), ...headers });
+  response.end(body);
+}
+
+export function sendJson(
+  { response }: Exchange,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): undefined {
+  send(response, status, 'application/json', JSON.stringify(body), headers);
+}
+
+/** As the indexer words its errors. */
+export function sendErrors(
+  exchange: Exchange,
+  status: number,
+  msg: string,
+  detail: Record<string, unknown> = {},
+): undefined {
+  sendJson(exchange, status, { errors: [{ msg, ...detail }] });
+}
+
+export function sendHtml({ response }: Exchange, status: number): undefined {
+  send(response, status, 'text/html', HTML, {});
+}
+
+/** Retry-After is in milliseconds, as the venue's indexer has it. */
+export function sendTooManyRequests(exchange: Exchange, retryAfterMs: number): undefined {
+  const headers = { 'retry-after': String(retryAfterMs) };
+  sendJson(exchange, 429, { errors: [{ msg: 'Too many requests' }] }, headers);
+}
+
+export function sendEmpty({ response }: Exchange): undefined {
+  send(response, 200, 'application/json', '', {});
+}
+
+/** Promises the whole body, delivers half, closes. */
+export function sendHalf({ request, response }: Exchange, body: unknown): undefined {
+  const bytes = Buffer.from(JSON.stringify(body));
+  response.writeHead(200, { 'content-type': 'application/json', 'content-length': bytes.length });
+  response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => request.socket.destroy());
+}
+
+export function dropConnection({ request }: Exchange): undefined {
+  request.socket.destroy();
+}

@@ -1,0 +1,130 @@
+// The validator as clients see it: CometBFT JSON-RPC over POST /. Answers have the shapes that the unmodified
+// v4-client-js decodes (facts §8). Short-term transactions never enter a block, so `tx` finds none, ever.
+import type { Chain } from './chain.ts';
+import type { Fault, Faults } from './faults.ts';
+import {
+  dropConnection,
+  type Exchange,
+  sendEmpty,
+  sendHalf,
+  sendHtml,
+  sendJson,
+  sendTooManyRequests,
+} from './http-reply.ts';
+import type { Mempool, Submission } from './mempool.ts';
+import { answerQuery, fail, INTERNAL, type Outcome, type Params } from './rpc-queries.ts';
+
+type Id = string | number | null;
+
+const RETRY_AFTER_MS = 1000;
+
+function envelope(id: Id, outcome: Outcome): unknown {
+  return { jsonrpc: '2.0', id, ...outcome };
+}
+
+function broadcastOutcome(submission: Submission, isAsync: boolean): Outcome {
+  if (submission.kind === 'seen') return fail(INTERNAL, 'Internal error', 'tx already exists in cache');
+  const { hash } = submission;
+  if (isAsync || !submission.refusal)
+    return { result: { code: 0, data: '', log: isAsync ? '' : '[]', codespace: '', hash } };
+  const { code, codespace, log } = submission.refusal;
+  return { result: { code, data: '', log, codespace, hash } };
+}
+
+/** Was the transaction handled before the answer went wrong? A gateway's own error page says it was not. */
+const IS_PROCESSED: Readonly<Record<Extract<Fault, { on: 'broadcast' }>['action'], boolean>> = {
+  drop_before: false,
+  hang_before: false,
+  http_502: false,
+  http_429: false,
+  html: false,
+  drop_after: true,
+  hang_after: true,
+  truncate: true,
+  empty: true,
+  unknown_outcome: true,
+  reject: true,
+  lose: true,
+};
+
+function answerBroadcast(
+  deps: ValidatorDeps,
+  exchange: Exchange,
+  id: Id,
+  method: string,
+  bytes: Buffer,
+): undefined {
+  const fault = deps.faults.take('broadcast');
+  const process = (): Outcome => {
+    const { codespace = 'clob', code = 1, log = 'refused by an injected fault' } = fault?.params ?? {};
+    const submission = deps.mempool.submit(bytes, {
+      ...(fault?.action === 'reject' ? { verdict: { codespace, code, log } } : {}),
+      isLost: fault?.action === 'lose',
+    });
+    return broadcastOutcome(submission, method === 'broadcast_tx_async');
+  };
+  if (!fault) return sendJson(exchange, 200, envelope(id, process()));
+  const outcome = IS_PROCESSED[fault.action] ? process() : undefined;
+  switch (fault.action) {
+    case 'drop_before':
+    case 'drop_after':
+      return dropConnection(exchange);
+    case 'hang_before':
+    case 'hang_after':
+      return;
+    case 'http_502':
+      return sendHtml(exchange, 502);
+    case 'http_429':
+      return sendTooManyRequests(exchange, fault.params?.retry_after_ms ?? RETRY_AFTER_MS);
+    case 'html':
+      return sendHtml(exchange, 200);
+    case 'truncate':
+      return sendHalf(exchange, envelope(id, outcome ?? process()));
+    case 'empty':
+      return sendEmpty(exchange);
+    case 'unknown_outcome': {
+      const unknown = fail(
+        INTERNAL,
+        'Internal error',
+        'broadcast confirmation not received: context deadline exceeded',
+      );
+      return sendJson(exchange, 200, envelope(id, unknown));
+    }
+    case 'reject':
+    case 'lose':
+      return sendJson(exchange, 200, envelope(id, outcome ?? process()));
+  }
+}
+
+export type ValidatorDeps = { readonly chain: Chain; readonly mempool: Mempool; readonly faults: Faults };
+
+function isRecord(value: unknown): value is Params {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+export function answerRpc(deps: ValidatorDeps, exchange: Exchange, body: Buffer): undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body.toString('utf8'));
+  } catch {
+    return sendJson(exchange, 500, envelope(null, fail(-32700, 'Parse error. Invalid JSON', 'not JSON')));
+  }
+  const call = isRecord(parsed) ? parsed : {};
+  const id = typeof call['id'] === 'string' || typeof call['id'] === 'number' ? call['id'] : null;
+  const params = isRecord(call['params']) ? call['params'] : {};
+  const method = call['method'];
+  if (typeof method !== 'string') {
+    return sendJson(exchange, 500, envelope(id, fail(-32600, 'Invalid Request', 'a method is needed')));
+  }
+  if (method === 'broadcast_tx_sync' || method === 'broadcast_tx_async') {
+    const tx = params['tx'];
+    if (typeof tx !== 'string') {
+      return sendJson(exchange, 500, envelope(id, fail(-32602, 'Invalid params', 'tx must be base64 text')));
+    }
+    return answerBroadcast(deps, exchange, id, method, Buffer.from(tx, 'base64'));
+  }
+  const fault = deps.faults.take('rpc');
+  if (fault?.action === 'hang') return;
+  if (fault?.action === 'http_502') return sendHtml(exchange, 502);
+  sendJson(exchange, 200, envelope(id, answerQuery(deps.chain, method, params)));
+}

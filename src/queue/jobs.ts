@@ -1,0 +1,52 @@
+// The jobs of the queue `orders` and how they are added. A `place` job carries one intent or up to 100; a `wake`
+// job carries nothing: the rows that are due are the work.
+import type { Queue } from 'bullmq';
+import { z } from 'zod';
+import { type Intent, MAX_INTENTS_PER_JOB, placeJobId } from '../core/intent.ts';
+import { backoff } from '../core/retry.ts';
+
+export const ORDERS_QUEUE = 'orders';
+export const MAINTENANCE_QUEUE = 'maintenance';
+
+export type OrdersJob = Record<string, unknown>;
+
+/**
+ * Data of a `place` job: one intent as it is, or `{"intents": [...]}`. The intents are validated one by one, so
+ * that a bad one harms no other.
+ */
+const groupSchema = z.strictObject({ intents: z.array(z.unknown()).min(1).max(MAX_INTENTS_PER_JOB) });
+
+/** The raw intents of a `place` job; undefined when the group is none. */
+export function intentsOf(data: unknown): readonly unknown[] | undefined {
+  const isGroup = typeof data === 'object' && data !== null && 'intents' in data;
+  if (!isGroup) return [data];
+  const group = groupSchema.safeParse(data);
+  return group.success ? group.data.intents : undefined;
+}
+
+/**
+ * A thrown error is broken infrastructure: try again for hours, it costs a few bytes a try. Fewer attempts would
+ * turn an outage into failed jobs (the sweep puts those back, too).
+ */
+const PLACE_OPTIONS = { attempts: 10_000, backoff: { type: 'custom' } } as const;
+const WAKE_OPTIONS = { attempts: 1, removeOnComplete: true, removeOnFail: true } as const;
+
+export function queueBackoff(attemptsMade: number): number {
+  return backoff(attemptsMade, Math.random(), { baseMs: 500, capMs: 15_000 });
+}
+
+/** One intent, one job; the same intent again is the same job. */
+export async function addPlaceJobs(queue: Queue<OrdersJob>, intents: readonly Intent[]): Promise<void> {
+  await queue.addBulk(
+    intents.map((intent) => ({
+      name: 'place',
+      data: { ...intent },
+      opts: { ...PLACE_OPTIONS, jobId: placeJobId(intent) },
+    })),
+  );
+}
+
+/** Never a custom id: a job that is still known under it would swallow the wake-up. */
+export async function addWakeJob(queue: Queue<OrdersJob>, delayMs: number): Promise<void> {
+  await queue.add('wake', {}, { ...WAKE_OPTIONS, delay: Math.max(0, Math.round(delayMs)) });
+}

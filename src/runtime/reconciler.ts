@@ -1,0 +1,49 @@
+// The reconciler process: polls the indexer and books what it proves.
+import { type ReconcileDeps, reconcileAll } from '../app/reconcile.ts';
+import { createPollLoop } from '../core/poll-loop.ts';
+import { errorFields } from '../ops/logger.ts';
+import { requireChain } from '../store/installation.ts';
+import { bookReport, listCursors, resetCursor } from '../store/reconciling.ts';
+import type { Context, Service } from './context.ts';
+import { networkOf, openIndexer } from './venue.ts';
+
+/** Larger pages make latency spikes of 10–30 ms on two cores; the venue's limit is 1,000. */
+const PAGE_SIZE = 200;
+
+export type ReconcilerOptions = {
+  /** Wraps the deps; the fault tests end the process inside them. */
+  readonly wrapDeps?: (deps: ReconcileDeps) => ReconcileDeps;
+};
+
+export async function startReconciler(context: Context, options: ReconcilerOptions = {}): Promise<Service> {
+  const { config, log, db } = context;
+  await requireChain(db, networkOf(config).chainId);
+  const indexer = openIndexer(config, log);
+  const own: ReconcileDeps = {
+    indexer,
+    listCursors: () => listCursors(db),
+    book: (report) => bookReport(db, report, config.SETTLE_MARGIN_BLOCKS),
+    resetCursor: (cursor) => resetCursor(db, cursor),
+    pageSize: PAGE_SIZE,
+    log,
+  };
+  const deps = options.wrapDeps?.(own) ?? own;
+  let run = 0;
+  const loop = createPollLoop(async () => {
+    try {
+      const { fills, settled } = await reconcileAll(deps, run++);
+      if (fills + settled > 0) log.info({ fills, settled }, 'reconciled');
+    } catch (error) {
+      log.warn(errorFields(error), 'reconciliation failed, will repeat');
+    }
+    return config.RECONCILE_INTERVAL_MS;
+  });
+  loop.start();
+  log.info({}, 'reconciler ready');
+  return {
+    stop: async () => {
+      await loop.stop();
+      await indexer.close();
+    },
+  };
+}

@@ -1,0 +1,327 @@
+// Books one report of the venue in one transaction: fills, the orders they change, settlements, the cursor. A run
+// that read from an older cursor changes nothing.
+import { sql, type Transaction } from 'kysely';
+import type { Fill } from '../core/ports.ts';
+import { type OrderChange, type OrderFacts, type Reconciled, reconcile } from '../core/reconcile.ts';
+import type { Database } from './database.ts';
+import { rowsAs } from './rows.ts';
+import type { DB } from './schema.ts';
+
+export type Subaccount = { readonly owner: string; readonly subaccountNumber: number };
+
+export type Cursor = Subaccount & {
+  readonly startHeight: number;
+  readonly height: number;
+  readonly fillsRead: number;
+  readonly lastFillId: string | null;
+};
+
+/** Settled in one transaction; the rest follows in the next run. */
+const MAX_SETTLED = 1000;
+
+/** Before its first order is sent: fills up to this block are none of ours. */
+export async function ensureCursor(db: Database, subaccount: Subaccount, startHeight: number): Promise<void> {
+  await db
+    .insertInto('reconcile_cursors')
+    .values({
+      owner: subaccount.owner,
+      subaccount_number: subaccount.subaccountNumber,
+      start_height: startHeight,
+      height: startHeight,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+export type CursorState = Cursor & { readonly hasActive: boolean };
+
+export async function listCursors(db: Database): Promise<CursorState[]> {
+  const rows = await db
+    .selectFrom('reconcile_cursors as c')
+    .selectAll('c')
+    .select((eb) =>
+      eb
+        .exists(
+          eb
+            .selectFrom('orders as o')
+            .select('o.id')
+            .whereRef('o.owner', '=', 'c.owner')
+            .whereRef('o.subaccount_number', '=', 'c.subaccount_number')
+            .where('o.status', 'in', ['PENDING', 'OPEN', 'PARTIALLY_FILLED']),
+        )
+        .as('has_active'),
+    )
+    .execute();
+  return rows.map((row) => ({
+    owner: row.owner,
+    subaccountNumber: row.subaccount_number,
+    startHeight: Number(row.start_height),
+    height: Number(row.height),
+    fillsRead: Number(row.fills_read),
+    lastFillId: row.last_fill_id,
+    hasActive: row.has_active === true,
+  }));
+}
+
+export type VenueReport = {
+  /** the cursor that the report was read from */
+  readonly cursor: Cursor;
+  /** ascending; those that are booked already may be among them */
+  readonly fills: readonly Fill[];
+  /** offset behind the last of them */
+  readonly fillsRead: number;
+  readonly lastFillId: string | null;
+  /** all fills up to this block have been read; undefined while more pages follow */
+  readonly height: number | undefined;
+};
+
+export type Booked = Reconciled & {
+  readonly cursor: Cursor;
+  /** more dead orders wait than one transaction settles */
+  readonly hasMore: boolean;
+};
+
+/** @returns undefined when another run was faster: read again from the cursor */
+export async function bookReport(
+  db: Database,
+  report: VenueReport,
+  marginBlocks: number,
+): Promise<Booked | undefined> {
+  return db.transaction().execute(async (trx) => {
+    if (!(await lockCursor(trx, report.cursor))) return undefined;
+    const fills = await notYetBooked(trx, report.fills);
+    const orders = await lockOrders(trx, report, fills, marginBlocks);
+    const { startHeight } = report.cursor;
+    const result = reconcile({ fills, orders, startHeight, height: report.height, marginBlocks });
+    await insertFills(trx, result, report.cursor);
+    await applyBookings(trx, result);
+    await applyChanges(trx, result.settled);
+    const cursor = await moveCursor(trx, report);
+    return { ...result, cursor, hasMore: orders.length >= MAX_SETTLED };
+  });
+}
+
+async function lockCursor(trx: Transaction<DB>, cursor: Cursor): Promise<boolean> {
+  const row = await trx
+    .selectFrom('reconcile_cursors')
+    .select(['fills_read', 'last_fill_id'])
+    .where('owner', '=', cursor.owner)
+    .where('subaccount_number', '=', cursor.subaccountNumber)
+    .forUpdate()
+    .executeTakeFirst();
+  return Number(row?.fills_read) === cursor.fillsRead && row?.last_fill_id === cursor.lastFillId;
+}
+
+async function notYetBooked(trx: Transaction<DB>, fills: readonly Fill[]): Promise<Fill[]> {
+  if (fills.length === 0) return [];
+  const ids = fills.map((fill) => fill.id);
+  const { rows } = await sql<{ id: string }>`
+    SELECT id FROM order_fills WHERE id = ANY(${ids}::uuid[])
+    UNION ALL SELECT id FROM unexplained_fills WHERE id = ANY(${ids}::uuid[])`.execute(trx);
+  const seen = new Set(rows.map((row) => row.id));
+  return fills.filter((fill) => !seen.has(fill.id) && seen.add(fill.id));
+}
+
+/** The orders that the fills name and those that are dead at the report's height, locked in id order. */
+async function lockOrders(
+  trx: Transaction<DB>,
+  report: VenueReport,
+  fills: readonly Fill[],
+  marginBlocks: number,
+): Promise<OrderFacts[]> {
+  const uuids = [...new Set(fills.flatMap((fill) => fill.orderUuid ?? []))];
+  const { owner, subaccountNumber } = report.cursor;
+  const deadAt = report.height === undefined ? -1 : report.height - marginBlocks;
+  const { rows: ids } = await sql<{ id: string }>`
+    SELECT id FROM orders WHERE order_id = ANY(${uuids}::varchar[]) AND owner = ${owner}
+      AND subaccount_number = ${subaccountNumber}
+    UNION
+    (SELECT id FROM orders WHERE owner = ${owner} AND subaccount_number = ${subaccountNumber}
+      AND status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED') AND good_til_block <= ${deadAt}
+      ORDER BY good_til_block LIMIT ${MAX_SETTLED})`.execute(trx);
+  if (ids.length === 0) return [];
+  const { rows } = await sql<FactsRow>`
+    WITH l AS MATERIALIZED (
+      SELECT * FROM orders WHERE id = ANY(${ids.map((row) => row.id)}::uuid[]) ORDER BY id FOR NO KEY UPDATE
+    )
+    SELECT l.id, l.order_id, l.market, l.side, l.type, l.time_in_force, l.status, l.size, l.filled_size,
+      l.good_til_block, l.cancel_requested_at IS NOT NULL AS is_cancel_requested,
+      (SELECT count(*)::int FROM order_fills f WHERE f.order_id = l.id) AS fill_count,
+      a.first_signed_height, a.refused_codespace, a.refused_code, a.refused_log
+    FROM l CROSS JOIN LATERAL (
+      SELECT min(x.signed_height) AS first_signed_height,
+        CASE WHEN NOT bool_or(coalesce(x.outcome IN ('accepted', 'known'), false)) THEN refused.codespace END
+          AS refused_codespace,
+        refused.code AS refused_code, refused.log AS refused_log
+      FROM order_attempts x
+      LEFT JOIN LATERAL (
+        SELECT r.codespace, r.code, r.log FROM order_attempts r
+        WHERE r.order_id = l.id AND r.outcome = 'refused' AND r.codespace IS NOT NULL
+        ORDER BY r.attempt DESC LIMIT 1
+      ) refused ON true
+      WHERE x.order_id = l.id GROUP BY refused.codespace, refused.code, refused.log
+    ) a
+    ORDER BY l.id`.execute(trx);
+  return rows.map(factsOf);
+}
+
+type FactsRow = {
+  id: string;
+  order_id: string;
+  market: string;
+  side: OrderFacts['side'];
+  type: OrderFacts['type'];
+  time_in_force: OrderFacts['timeInForce'];
+  status: OrderFacts['status'];
+  size: string;
+  filled_size: string;
+  good_til_block: number;
+  is_cancel_requested: boolean;
+  fill_count: number;
+  first_signed_height: string;
+  refused_codespace: string | null;
+  refused_code: number | null;
+  refused_log: string | null;
+};
+
+function factsOf(row: FactsRow): OrderFacts {
+  const { refused_codespace: codespace, refused_code: code } = row;
+  return {
+    id: row.id,
+    orderUuid: row.order_id,
+    market: row.market,
+    side: row.side,
+    type: row.type,
+    timeInForce: row.time_in_force,
+    status: row.status,
+    size: row.size,
+    filledSize: row.filled_size,
+    fillCount: row.fill_count,
+    firstSignedHeight: Number(row.first_signed_height),
+    goodTilBlock: row.good_til_block,
+    isCancelRequested: row.is_cancel_requested,
+    refusal:
+      codespace === null || code === null ? undefined : { codespace, code, log: row.refused_log ?? '' },
+  };
+}
+
+async function insertFills(trx: Transaction<DB>, result: Reconciled, cursor: Cursor): Promise<void> {
+  if (result.bookings.length > 0) {
+    const columns = {
+      id: 'uuid',
+      order_id: 'uuid',
+      market: 'text',
+      side: 'order_side',
+      size: 'numeric',
+      price: 'numeric',
+      fee: 'numeric',
+      liquidity: 'text',
+      height: 'int8',
+      filled_at: 'timestamptz',
+    } as const;
+    const rows = result.bookings.map(({ fill, order }) => ({
+      id: fill.id,
+      order_id: order.id,
+      market: fill.market,
+      side: fill.side,
+      size: fill.size,
+      price: fill.price,
+      fee: fill.fee,
+      liquidity: fill.liquidity,
+      height: fill.height,
+      filled_at: fill.createdAt,
+    }));
+    await sql`/* prepared: insert_fills */
+      INSERT INTO order_fills (id, order_id, market, side, size, price, fee, liquidity, height, filled_at)
+      SELECT * FROM ${rowsAs('d', columns, rows)}`.execute(trx);
+  }
+  if (result.unexplained.length > 0) {
+    await trx
+      .insertInto('unexplained_fills')
+      .values(
+        result.unexplained.map(({ fill, reason }) => ({
+          id: fill.id,
+          owner: cursor.owner,
+          subaccount_number: cursor.subaccountNumber,
+          order_uuid: fill.orderUuid ?? null,
+          reason,
+          fill: JSON.stringify(fill),
+        })),
+      )
+      .execute();
+  }
+}
+
+/** One statement for the first fill of every order, one for the second, …: each fill is a history row of its own. */
+async function applyBookings(trx: Transaction<DB>, { bookings }: Reconciled): Promise<void> {
+  for (let step = 0; ; step++) {
+    const wave = bookings.filter((booking) => booking.step === step);
+    if (wave.length === 0) return;
+    await applyChanges(trx, wave);
+  }
+}
+
+type Change = OrderChange & { readonly fill?: Fill; readonly isLate?: boolean };
+
+async function applyChanges(trx: Transaction<DB>, changes: readonly Change[]): Promise<void> {
+  if (changes.length === 0) return;
+  const columns = {
+    id: 'uuid',
+    status: 'order_status',
+    reason: 'text',
+    filled_size: 'numeric',
+    height: 'int8',
+    resolution: 'jsonb',
+    fill_id: 'uuid',
+    fill_price: 'numeric',
+    filled_at: 'timestamptz',
+    is_late: 'bool',
+  } as const;
+  const rows = changes.map((change) => ({
+    id: change.order.id,
+    status: change.status,
+    reason: change.reason,
+    filled_size: change.filledSize,
+    height: change.height,
+    resolution: change.resolution,
+    fill_id: change.fill?.id,
+    fill_price: change.fill?.price,
+    filled_at: change.fill?.createdAt,
+    is_late: change.isLate ?? false,
+  }));
+  await sql`/* prepared: apply_changes */
+    WITH d AS MATERIALIZED (SELECT * FROM ${rowsAs('d', columns, rows)})
+    UPDATE orders o SET
+      status = d.status, status_reason = d.reason, filled_size = d.filled_size, block_height = d.height,
+      resolution = coalesce(d.resolution, o.resolution),
+      last_fill_id = coalesce(d.fill_id, o.last_fill_id), last_fill_price = coalesce(d.fill_price, o.last_fill_price),
+      filled_at = CASE WHEN d.status = 'FILLED' THEN d.filled_at ELSE o.filled_at END,
+      cancelled_at = CASE WHEN d.status = 'CANCELLED' AND o.status <> 'CANCELLED' THEN clock_timestamp()
+        ELSE o.cancelled_at END,
+      late_fill_at = CASE WHEN d.is_late THEN clock_timestamp() ELSE o.late_fill_at END,
+      next_wake_at = CASE WHEN d.resolution IS NULL THEN o.next_wake_at END
+    FROM d WHERE o.id = d.id`.execute(trx);
+}
+
+async function moveCursor(trx: Transaction<DB>, report: VenueReport): Promise<Cursor> {
+  const { cursor, fillsRead, lastFillId } = report;
+  const height = Math.max(cursor.height, report.height ?? 0);
+  await trx
+    .updateTable('reconcile_cursors')
+    .set({ fills_read: fillsRead, last_fill_id: lastFillId, height, updated_at: sql`clock_timestamp()` })
+    .where('owner', '=', cursor.owner)
+    .where('subaccount_number', '=', cursor.subaccountNumber)
+    .execute();
+  return { ...cursor, fillsRead, lastFillId, height };
+}
+
+/** The offset no longer leads to the fill that was last read: begin again; what is booked is recognised by its id. */
+export async function resetCursor(db: Database, cursor: Cursor): Promise<void> {
+  await db
+    .updateTable('reconcile_cursors')
+    .set({ fills_read: 0, last_fill_id: null })
+    .where('owner', '=', cursor.owner)
+    .where('subaccount_number', '=', cursor.subaccountNumber)
+    .where('fills_read', '=', String(cursor.fillsRead))
+    .execute();
+}

@@ -1,0 +1,80 @@
+// All markets by ticker, refreshed from the indexer. Invariant: a failed or empty refresh changes nothing; the
+// last good table stays, because grids hardly ever change and a missing market would refuse good orders.
+import type { Market } from '../core/market.ts';
+import { createPollLoop } from '../core/poll-loop.ts';
+import type { Indexer } from '../core/ports.ts';
+import { IndexerError } from './indexer.ts';
+import { createReadiness } from './readiness.ts';
+
+export type MarketTable = {
+  readonly start: () => void;
+  readonly stop: () => Promise<void>;
+  readonly get: (ticker: string) => Market | undefined;
+  readonly all: () => readonly Market[];
+  /** Starts from a stored copy; a table that was already loaded is newer and stays. */
+  readonly seed: (markets: readonly Market[]) => void;
+  /** Resolves when there is a table, seeded or loaded; rejects after timeoutMs (30 s) with the last error. */
+  readonly ready: (timeoutMs?: number) => Promise<void>;
+};
+
+export type MarketTableOptions = {
+  readonly indexer: Pick<Indexer, 'markets'>;
+  /** Pause between refreshes. Too high: old oracle prices, late sight of a paused market. Too low: rate limit. */
+  readonly intervalMs: number;
+  readonly onError: (error: unknown) => void;
+  readonly onRefresh?: (markets: readonly Market[]) => void;
+};
+
+const FIRST_RETRY_MS = 1_000;
+
+export function createMarketTable(options: MarketTableOptions): MarketTable {
+  const { indexer, intervalMs, onError, onRefresh } = options;
+  const readiness = createReadiness();
+  let table: ReadonlyMap<string, Market> = new Map();
+  let isLoaded = false;
+  let failures = 0;
+  let lastError: unknown;
+
+  function replace(markets: readonly Market[]): void {
+    table = new Map(markets.map((market) => [market.ticker, market]));
+    readiness.markReady();
+  }
+
+  const loop = createPollLoop(async () => {
+    try {
+      const markets = await indexer.markets();
+      if (markets.length === 0) throw new IndexerError('the indexer lists no market');
+      replace(markets);
+      isLoaded = true;
+      failures = 0;
+      onRefresh?.(markets);
+      return intervalMs;
+    } catch (error) {
+      lastError = error;
+      onError(error);
+      return retryDelayMs(error, failures++, intervalMs);
+    }
+  });
+
+  return {
+    start: loop.start,
+    stop: loop.stop,
+    get: (ticker) => table.get(ticker),
+    all: () => [...table.values()],
+    seed: (markets) => {
+      if (!isLoaded && markets.length > 0) replace(markets);
+    },
+    ready: (timeoutMs = 30_000) =>
+      readiness.wait(timeoutMs, () => {
+        const cause = lastError instanceof Error ? lastError.message : 'the indexer has not answered yet';
+        return `no market table within ${timeoutMs} ms: ${cause}`;
+      }),
+  };
+}
+
+/** 1 s, 2 s, 4 s … up to the interval, and never before the indexer allows it. */
+function retryDelayMs(error: unknown, failures: number, intervalMs: number): number {
+  const backoffMs = Math.min(intervalMs, FIRST_RETRY_MS * 2 ** Math.min(failures, 20));
+  const retryAfterMs = error instanceof IndexerError ? (error.retryAfterMs ?? 0) : 0;
+  return Math.max(backoffMs, Math.min(retryAfterMs, 60_000));
+}
