@@ -39,6 +39,8 @@ export const environmentSchema = z.object({
   INDEXER_TIMEOUT_MS: integer(100, 60_000).default(5_000),
   HEIGHT_POLL_MS: integer(10, 10_000).default(250),
   MARKETS_POLL_MS: integer(100, 600_000).default(5_000),
+  RESEND_AFTER_MS: integer(200, 600_000).default(6_000),
+  JOB_LOCK_MS: integer(500, 600_000).default(30_000),
   SUBMIT_CONCURRENCY: integer(1, 1_000).default(128),
   MARKET_SLIPPAGE_PPM: integer(1, 500_000).default(50_000),
   IOC_GOOD_TIL_BLOCKS: integer(1, 40).default(5),
@@ -83,6 +85,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     known.map((name) => [name, environment[name] === '' ? undefined : environment[name]]),
   );
   const parsed = environmentSchema.safeParse(given);
+  if (parsed.success && parsed.data.RESEND_AFTER_MS <= parsed.data.VALIDATOR_TIMEOUT_MS) {
+    throw new ConfigError('RESEND_AFTER_MS must be greater than VALIDATOR_TIMEOUT_MS: an answer may still come');
+  }
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new ConfigError(`the settings are not usable:\n  ${lines.join('\n  ')}`);

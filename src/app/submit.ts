@@ -33,16 +33,15 @@ export type SubmitDeps = {
   readonly reject: (rejections: readonly Rejection[]) => Promise<void>;
   /** Asks for a wake-up after that time. */
   readonly wakeIn: (delayMs: number) => void;
+  /**
+   * What nobody finished is due again after this, in ms. Longer than a transmission may take, or the same bytes go
+   * out twice for nothing; shorter than an order lives.
+   */
+  readonly resendAfterMs: number;
   readonly now: () => Date;
   readonly random: () => number;
   readonly log: Logs;
 };
-
-/**
- * What nobody finished is due again after this. Longer than a transmission may take, or the same bytes go out
- * twice for nothing; shorter than an order lives.
- */
-export const ABANDONED_AFTER_MS = 6_000;
 
 export type PlaceJob = {
   readonly intents: readonly unknown[];
@@ -84,7 +83,7 @@ async function placeOne(
   const submitBy = submitDeadline(intent, offeredAt);
   const isLate = submitBy !== undefined && submitBy <= deps.now();
   const attempt = plan === undefined || isLate ? undefined : await signFirst(deps, intent, plan);
-  const wakeAfterMs = attempt === undefined ? 0 : ABANDONED_AFTER_MS;
+  const wakeAfterMs = attempt === undefined ? 0 : deps.resendAfterMs;
   const order: NewOrder = {
     id: uuidv7(),
     intent,

@@ -4,7 +4,7 @@ import { planOrder, resignedOrder, venueOrder } from '../core/plan.ts';
 import { decideWake } from '../core/wake.ts';
 import type { ClaimedOrder } from '../store/due-orders.ts';
 import type { NeverSent, NewAttempt, Resend } from '../store/orders.ts';
-import { ABANDONED_AFTER_MS, type SubmitDeps, signAttempt, transmit } from './submit.ts';
+import { type SubmitDeps, signAttempt, transmit } from './submit.ts';
 
 export type WakeDeps = SubmitDeps & {
   readonly claim: (limit: number, leaseMs: number) => Promise<readonly ClaimedOrder[]>;
@@ -26,7 +26,7 @@ const BLIND_RETRY_MS = 500;
 export async function wake(deps: WakeDeps): Promise<number> {
   let total = 0;
   for (;;) {
-    const claimed = await deps.claim(BATCH, ABANDONED_AFTER_MS);
+    const claimed = await deps.claim(BATCH, deps.resendAfterMs);
     total += claimed.length;
     if (claimed.length > 0) await goOn(deps, claimed);
     if (claimed.length < BATCH) return total;
@@ -77,7 +77,7 @@ async function goOn(deps: WakeDeps, claimed: readonly ClaimedOrder[]): Promise<v
   await Promise.all([sendSigned(deps, signed), sendAgain(deps, resends)]);
   if (isBlind) {
     deps.log.warn({ orders: claimed.length }, 'orders wait for the venue to be visible');
-    deps.wakeIn(ABANDONED_AFTER_MS + BLIND_RETRY_MS);
+    deps.wakeIn(deps.resendAfterMs + BLIND_RETRY_MS);
   }
 }
 
@@ -126,7 +126,7 @@ async function sign(
 
 async function sendSigned(deps: WakeDeps, signed: readonly Signed[]): Promise<void> {
   if (signed.length === 0) return;
-  const wakeAt = new Date(deps.now().getTime() + ABANDONED_AFTER_MS);
+  const wakeAt = new Date(deps.now().getTime() + deps.resendAfterMs);
   const allowed = await deps.startAttempts(
     signed.map(({ order, attempt }) => ({ ...attempt, id: order.id, wakeAt })),
   );

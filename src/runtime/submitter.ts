@@ -101,6 +101,7 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
       recordOutcome,
       reject: (rejections) => recordRejections(db, rejections),
       wakeIn: wakeUps.wakeIn,
+      resendAfterMs: config.RESEND_AFTER_MS,
       now: () => new Date(),
       random: Math.random,
       log,
@@ -118,6 +119,8 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
 
     const worker = queues.worker<OrdersJob>(ORDERS_QUEUE, (job) => work(job, submit, wakeDeps), {
       concurrency: config.SUBMIT_CONCURRENCY,
+      lockDuration: config.JOB_LOCK_MS,
+      stalledInterval: config.JOB_LOCK_MS,
       backoff: queueBackoff,
     });
     worker.on('error', (error) => log.warn(errorFields(error), 'queue not reachable'));

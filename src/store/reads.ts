@@ -162,13 +162,13 @@ export async function standings(db: Database, keys: readonly OrderKey[]) {
   return rows;
 }
 
-/** Those of the keys that were refused since then, with the reasons. */
+/** Those of the keys whose `place` job was refused by a submitter since then, with the reasons. */
 export async function rejectedSince(db: Database, keys: readonly OrderKey[], since: Date) {
   const { rows } = await sql<OrderKey & { refusals: Refusal[] }>`
     SELECT DISTINCT ON (r.tenant_id, r.client_id) r.client_id, d.tenant_id, r.refusals
     FROM ${rowsAs('d', KEY_COLUMNS, keys)}
     JOIN intent_rejections r ON coalesce(r.tenant_id, 'default') = d.tenant_id AND r.client_id = d.client_id
-    WHERE r.created_at >= ${since}`.execute(db);
+    WHERE r.created_at >= ${since} AND r.source LIKE 'p-%'`.execute(db);
   return rows;
 }
 

@@ -43,7 +43,13 @@ export const restingInput: Json = {
   good_til_blocks: 10,
 };
 
-export const marketInput: Json = { client_id: 'c-1', market: 'BTC-USD', side: 'BUY', type: 'MARKET', size: '0.25' };
+export const marketInput: Json = {
+  client_id: 'c-1',
+  market: 'BTC-USD',
+  side: 'BUY',
+  type: 'MARKET',
+  size: '0.25',
+};
 
 export function parsed(input: unknown): Intent {
   const result = parseIntent(input);

@@ -19,7 +19,24 @@ test('what would lose digits is undefined', () => {
   expect(toScaled('0.0000000000000000001', 18)).toBeUndefined();
 });
 
-for (const text of ['', ' ', '1e3', '1E-7', 'NaN', 'Infinity', '+1', '.5', '5.', '1,5', '1_000', ' 1', '1\n', '0x1', '--1', '١']) {
+for (const text of [
+  '',
+  ' ',
+  '1e3',
+  '1E-7',
+  'NaN',
+  'Infinity',
+  '+1',
+  '.5',
+  '5.',
+  '1,5',
+  '1_000',
+  ' 1',
+  '1\n',
+  '0x1',
+  '--1',
+  '١',
+]) {
   test(`${JSON.stringify(text)} is no plain decimal`, () => {
     expect(toScaled(text, 0)).toBeUndefined();
     expect(toScaled(text, 18)).toBeUndefined();
@@ -38,17 +55,25 @@ test('an integer is written as the shortest decimal', () => {
 
 test('integer → decimal → integer is the identity, far beyond the precision of a float', () => {
   fc.assert(
-    fc.property(fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n }), fc.integer({ min: -20, max: 30 }), (n, exponent) => {
-      expect(toScaled(fromScaled(n, exponent), exponent)).toBe(n);
-    }),
+    fc.property(
+      fc.bigInt({ min: -(10n ** 40n), max: 10n ** 40n }),
+      fc.integer({ min: -20, max: 30 }),
+      (n, exponent) => {
+        expect(toScaled(fromScaled(n, exponent), exponent)).toBe(n);
+      },
+    ),
   );
 });
 
 test('a scaled decimal has no exponent, no trailing zeros and no bare point', () => {
   fc.assert(
-    fc.property(fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }), fc.integer({ min: 0, max: 30 }), (n, exponent) => {
-      expect(fromScaled(n, exponent)).toMatch(/^-?(0|[1-9]\d*)(\.\d*[1-9])?$/);
-    }),
+    fc.property(
+      fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }),
+      fc.integer({ min: 0, max: 30 }),
+      (n, exponent) => {
+        expect(fromScaled(n, exponent)).toMatch(/^-?(0|[1-9]\d*)(\.\d*[1-9])?$/);
+      },
+    ),
   );
 });
 

@@ -78,8 +78,20 @@ describe('the table of type × time_in_force × post_only × reduce_only × good
     return [false, true].flatMap((post_only) =>
       [false, true].flatMap((reduce_only) =>
         GOOD_TIL_FIELDS.map((goodTil, column): [string, Json, number] => [
-          [post_only && 'post_only', reduce_only && 'reduce_only', ...Object.keys(goodTil)].filter(Boolean).join(' '),
-          { client_id: 'c', market: 'BTC-USD', side: 'SELL', size: '1', type, post_only, reduce_only, ...fields, ...goodTil },
+          [post_only && 'post_only', reduce_only && 'reduce_only', ...Object.keys(goodTil)]
+            .filter(Boolean)
+            .join(' '),
+          {
+            client_id: 'c',
+            market: 'BTC-USD',
+            side: 'SELL',
+            size: '1',
+            type,
+            post_only,
+            reduce_only,
+            ...fields,
+            ...goodTil,
+          },
           column,
         ]),
       ),
@@ -89,17 +101,19 @@ describe('the table of type × time_in_force × post_only × reduce_only × good
   for (const [type, ...kinds] of KINDS) {
     for (const [index, time_in_force] of (['GTT', 'IOC'] as const).entries()) {
       const kind = kinds[index] ?? 'resting';
-      for (const [name, cell, column] of cellsOf(type)) {
-        const expected = [
-          ...(GOOD_TIL[kind][column] ?? []),
-          ...(cell['post_only'] ? FLAGS[kind].post_only : []),
-          ...(cell['reduce_only'] ? FLAGS[kind].reduce_only : []),
-        ].sort();
-        const verdict = expected.length === 0 ? 'accepted' : `refused: ${expected.join(', ')}`;
-        test(`${type} ${time_in_force} ${name || 'alone'} is ${verdict}`, () => {
-          expect(reasons({ ...cell, time_in_force })).toEqual(expected);
+      test(`${type} ${time_in_force} is accepted or refused as ${kind} in each of its 16 cells`, () => {
+        const found = cellsOf(type).map(([name, cell]) => [name, reasons({ ...cell, time_in_force })]);
+        const expected = cellsOf(type).map(([name, cell, column]) => {
+          const { post_only, reduce_only } = FLAGS[kind];
+          const flags = [
+            ...(cell['post_only'] ? post_only : []),
+            ...(cell['reduce_only'] ? reduce_only : []),
+          ];
+          return [name, [...(GOOD_TIL[kind][column] ?? []), ...flags].sort()];
         });
-      }
+        expect(Object.fromEntries(found)).toEqual(Object.fromEntries(expected));
+        expect(Object.keys(Object.fromEntries(found))).toHaveLength(16);
+      });
     }
 
     test(`${type} FOK is refused in every cell, with the venue's code for a retired field`, () => {
@@ -118,7 +132,9 @@ describe('the table of type × time_in_force × post_only × reduce_only × good
     expect(parsed(marketInput).time_in_force).toBe('IOC');
     expect(parsed({ ...marketInput, time_in_force: 'GTT' }).time_in_force).toBe('IOC');
     expect(parsed(restingInput).time_in_force).toBe('GTT');
-    expect(parsed({ ...restingInput, time_in_force: 'IOC', good_til_blocks: undefined }).time_in_force).toBe('IOC');
+    expect(parsed({ ...restingInput, time_in_force: 'IOC', good_til_blocks: undefined }).time_in_force).toBe(
+      'IOC',
+    );
   });
 
   test('a STOP_MARKET and a TAKE_PROFIT_MARKET are IOC', () => {
@@ -139,7 +155,8 @@ describe('price and trigger_price', () => {
     ['TAKE_PROFIT_LIMIT', true, true],
   ];
   for (const [type, needsPrice, needsTrigger] of REQUIRED) {
-    const words = [needsPrice && 'a price', needsTrigger && 'a trigger'].filter(Boolean).join(' and ') || 'neither';
+    const words =
+      [needsPrice && 'a price', needsTrigger && 'a trigger'].filter(Boolean).join(' and ') || 'neither';
     test(`${type} takes ${words}, no more and no less`, () => {
       const goodTil = needsTrigger ? { good_til_time: TIME } : type === 'LIMIT' ? { good_til_blocks: 1 } : {};
       const base: Json = { client_id: 'c', market: 'BTC-USD', side: 'BUY', size: '1', type, ...goodTil };
@@ -194,7 +211,10 @@ describe('values at the limits are accepted', () => {
     ['a submit_by with an offset', { submit_by: '2026-03-04T07:06:07.123456789+02:00' }],
     ['metadata of null', { metadata: null }],
     ['metadata of exactly 4 KiB', { metadata: 'x'.repeat(4094) }],
-    ['metadata with the six characters \\u0000, which are no NUL', { metadata: { '\\u0000': 'a\\u0000b\\ud800' } }],
+    [
+      'metadata with the six characters \\u0000, which are no NUL',
+      { metadata: { '\\u0000': 'a\\u0000b\\ud800' } },
+    ],
     ['metadata with backslashes before that', { metadata: ['\\\\u0000', '\\\\\\u0000'] }],
     ['metadata with whole surrogate pairs', { metadata: { '😀': '😀' } }],
   ];
@@ -341,14 +361,21 @@ describe('payloads that are no intent are refused', () => {
     ['a toJSON that throws', throwing],
     ['5 MB of metadata', { ...restingInput, metadata: 'x'.repeat(5_000_000) }],
     ['5 MB of client_id', { ...restingInput, client_id: 'x'.repeat(5_000_000) }],
-    ['5 MB of keys', Object.fromEntries(Array.from({ length: 250_000 }, (_, i) => [`key-of-an-intent-${i}`, i]))],
+    [
+      '5 MB of keys',
+      Object.fromEntries(Array.from({ length: 250_000 }, (_, i) => [`key-of-an-intent-${i}`, i])),
+    ],
   ];
   for (const [name, payload] of PAYLOADS) {
     test(name, () => {
       const found = refusals(payload);
       expect(found.length).toBeGreaterThan(0);
       for (const refusal of found) {
-        expect(refusal).toEqual({ field: expect.any(String), code: 'schema', reason: expect.stringMatching(/./) });
+        expect(refusal).toEqual({
+          field: expect.any(String),
+          code: 'schema',
+          reason: expect.stringMatching(/./),
+        });
       }
     });
   }
@@ -370,11 +397,17 @@ describe('payloads that are no intent are refused', () => {
 
 describe('unknown keys are refused by name', () => {
   test('one that is misspelt', () => {
-    expect(reasons({ ...restingInput, clientId: 'x', sise: '1' })).toEqual(['clientId schema', 'sise schema']);
+    expect(reasons({ ...restingInput, clientId: 'x', sise: '1' })).toEqual([
+      'clientId schema',
+      'sise schema',
+    ]);
   });
 
   test('__proto__, constructor and prototype', () => {
-    const text = JSON.stringify(restingInput).replace('{', '{"__proto__":{"size":"9"},"constructor":1,"prototype":2,');
+    const text = JSON.stringify(restingInput).replace(
+      '{',
+      '{"__proto__":{"size":"9"},"constructor":1,"prototype":2,',
+    );
     expect(reasons(JSON.parse(text))).toEqual(['__proto__ schema', 'constructor schema', 'prototype schema']);
   });
 
@@ -385,7 +418,8 @@ describe('unknown keys are refused by name', () => {
 
   test('one that is cut within a character, or is half a character, in a form that jsonb takes', () => {
     for (const key of [`${'k'.repeat(99)}😀`, '\ud83d']) {
-      for (const { field } of refusals({ ...restingInput, [key]: 1 })) expect(field.isWellFormed()).toBe(true);
+      for (const { field } of refusals({ ...restingInput, [key]: 1 }))
+        expect(field.isWellFormed()).toBe(true);
     }
   });
 });
@@ -398,13 +432,13 @@ describe('nesting', () => {
   }
   const WRAPS = { lists: (inner: unknown) => [inner], objects: (inner: unknown) => ({ a: inner }) };
   for (const [name, wrap] of Object.entries(WRAPS)) {
-    for (const depth of [1_500, 2_000, 2_600, 4_000, 8_000, 100_000]) {
-      test(`${depth} ${name} in each other never make the parser or the hash throw`, () => {
+    test(`any number of ${name} in each other never makes the parser or the hash throw`, () => {
+      for (const depth of [1_000, 1_500, 2_000, 2_600, 4_000, 8_000, 100_000]) {
         const result = parseIntent({ ...restingInput, metadata: nest(depth, wrap) });
-        if (result.ok) expect(intentHash(result.intent)).toMatch(/^[0-9a-f]{64}$/);
-        else expect(result.refusals.length).toBeGreaterThan(0);
-      });
-    }
+        if (result.ok) expect(intentHash(result.intent), `${depth}`).toMatch(/^[0-9a-f]{64}$/);
+        else expect(result.refusals.length, `${depth}`).toBeGreaterThan(0);
+      }
+    });
     test(`ten ${name} in each other are nothing special`, () => {
       const metadata = nest(10, wrap);
       expect(parsed({ ...restingInput, metadata }).metadata).toEqual(metadata);
@@ -471,7 +505,14 @@ describe('whatever is offered', () => {
   });
 
   test('the parser does not throw when any field of a good intent holds anything', () => {
-    const fields = [...Object.keys(restingInput), 'metadata', 'submit_by', 'good_til_time', 'tenant_id', 'trigger_price'];
+    const fields = [
+      ...Object.keys(restingInput),
+      'metadata',
+      'submit_by',
+      'good_til_time',
+      'tenant_id',
+      'trigger_price',
+    ];
     fc.assert(
       fc.property(fc.constantFrom(...fields, '__proto__', 'toJSON'), anything, (field, value) => {
         check(Object.defineProperty({ ...restingInput }, field, { value, enumerable: true }));
@@ -485,7 +526,9 @@ describe('whatever is offered', () => {
       ...Object.fromEntries(Object.entries(restingInput).map(([key, value]) => [key, fc.constant(value)])),
       client_id: fc.string({ unit: 'binary' }),
       size: fc.oneof(fc.string(), fc.stringMatching(/^[0-9]{1,22}\.?[0-9]{0,20}$/), fc.double().map(String)),
-      submit_by: fc.date({ min: new Date(0), max: new Date('9999-12-31') , noInvalidDate: true}).map((date) => date.toISOString()),
+      submit_by: fc
+        .date({ min: new Date(0), max: new Date('9999-12-31'), noInvalidDate: true })
+        .map((date) => date.toISOString()),
     });
     fc.assert(
       fc.property(nearly, (input) => {
@@ -537,7 +580,13 @@ describe('the canonical hash', () => {
   });
 
   test('is the same whether a default is written or left out', () => {
-    const defaults = { time_in_force: 'GTT', reduce_only: false, post_only: false, tenant_id: 'default', account: 'default' };
+    const defaults = {
+      time_in_force: 'GTT',
+      reduce_only: false,
+      post_only: false,
+      tenant_id: 'default',
+      account: 'default',
+    };
     expect(hash({ ...restingInput, ...defaults, subaccount_number: 0 })).toBe(hash(restingInput));
     expect(hash({ ...marketInput, time_in_force: 'IOC' })).toBe(hash(marketInput));
   });
@@ -575,11 +624,14 @@ describe('the canonical hash', () => {
 describe('the id of a place job', () => {
   test('is neither an integer nor has it a colon, whatever the client_id', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.nat().map(String), fc.constantFrom('1:2', ':', '0'), fc.string({ minLength: 1 })), (client_id) => {
-        const result = parseIntent({ ...restingInput, client_id });
-        fc.pre(result.ok);
-        if (result.ok) expect(placeJobId(result.intent)).toMatch(/^p-[0-9a-f]{64}$/);
-      }),
+      fc.property(
+        fc.oneof(fc.nat().map(String), fc.constantFrom('1:2', ':', '0'), fc.string({ minLength: 1 })),
+        (client_id) => {
+          const result = parseIntent({ ...restingInput, client_id });
+          fc.pre(result.ok);
+          if (result.ok) expect(placeJobId(result.intent)).toMatch(/^p-[0-9a-f]{64}$/);
+        },
+      ),
     );
   });
 
@@ -591,15 +643,21 @@ describe('the id of a place job', () => {
   });
 
   test('does not mix tenant and client', () => {
-    const id = (tenant_id: string, client_id: string) => placeJobId(parsed({ ...restingInput, tenant_id, client_id }));
+    const id = (tenant_id: string, client_id: string) =>
+      placeJobId(parsed({ ...restingInput, tenant_id, client_id }));
     expect(id('a","b', 'c')).not.toBe(id('a', 'b","c'));
   });
 });
 
 describe('times at the door', () => {
   const at = (offsetMs: number) => new Date(NOW.getTime() + offsetMs).toISOString();
-  const byTime = (input: Json) => refuseByTime(parsed(input), NOW).map(({ field, code }) => `${field} ${code}`);
-  const stateful = (good_til_time: string) => ({ ...restingInput, good_til_blocks: undefined, good_til_time });
+  const byTime = (input: Json) =>
+    refuseByTime(parsed(input), NOW).map(({ field, code }) => `${field} ${code}`);
+  const stateful = (good_til_time: string) => ({
+    ...restingInput,
+    good_til_blocks: undefined,
+    good_til_time,
+  });
   const DAYS_95 = 95 * 86_400_000;
 
   test('a submit_by that has passed, or passes now, is refused', () => {
@@ -622,7 +680,10 @@ describe('times at the door', () => {
   });
 
   test('both are named together', () => {
-    expect(byTime({ ...stateful(at(-1)), submit_by: at(-1) })).toEqual(['submit_by schema', 'good_til_time clob/3003']);
+    expect(byTime({ ...stateful(at(-1)), submit_by: at(-1) })).toEqual([
+      'submit_by schema',
+      'good_til_time clob/3003',
+    ]);
   });
 
   test('an intent without times has nothing to be late for', () => {
@@ -646,6 +707,7 @@ describe('the deadline of a submission', () => {
 
   test('is the submit_by wherever there is one', () => {
     const submit_by = '2026-03-04T07:06:08+02:00';
-    for (const input of [marketInput, restingInput, STATEFUL]) expect(ahead({ ...input, submit_by })).toBe(1_000);
+    for (const input of [marketInput, restingInput, STATEFUL])
+      expect(ahead({ ...input, submit_by })).toBe(1_000);
   });
 });

@@ -10,8 +10,12 @@ const OWNER = 'dydx14zzueazeh0hj67cghhf9jypslcf9sh2n5k6art';
 test('ids are those of real orders on mainnet', () => {
   const id = { owner: OWNER, subaccountNumber: 0, clobPairId: 1 };
   expect(subaccountUuid(OWNER, 0)).toBe('8586bcf6-1f58-5ec9-a0bc-e53db273e7b0');
-  expect(orderUuid({ ...id, clientId: 1964904710, orderFlags: 0 })).toBe('5a1c10aa-66bb-5cf2-a106-32d6470eb43e');
-  expect(orderUuid({ ...id, clientId: 2130017314, orderFlags: 64 })).toBe('0ef4a74e-6916-5a1e-9744-baa9c37d5ce3');
+  expect(orderUuid({ ...id, clientId: 1964904710, orderFlags: 0 })).toBe(
+    '5a1c10aa-66bb-5cf2-a106-32d6470eb43e',
+  );
+  expect(orderUuid({ ...id, clientId: 2130017314, orderFlags: 64 })).toBe(
+    '0ef4a74e-6916-5a1e-9744-baa9c37d5ce3',
+  );
 });
 
 test('every name has the UUID that RFC 9562 gives it', () => {

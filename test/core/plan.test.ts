@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import {
   type Plannable,
-  type PlanSettings,
   type Planned,
+  type PlanSettings,
   planOrder,
   resignedOrder,
   type SignedContent,
@@ -14,12 +14,14 @@ import { BTC_USD, type Json, marketInput, PEPE_USD, parsed, restingInput } from 
 const SETTINGS: PlanSettings = { marketSlippagePpm: 10_000, iocGoodTilBlocks: 5 };
 const IOC: Json = { ...restingInput, time_in_force: 'IOC', good_til_blocks: undefined };
 
-const plan = (input: Json, market: typeof BTC_USD | undefined = BTC_USD) => planOrder(parsed(input), market, SETTINGS);
+const plan = (input: Json, market: typeof BTC_USD | undefined = BTC_USD) =>
+  planOrder(parsed(input), market, SETTINGS);
 function planned(result: Planned) {
   if (!result.ok) throw new Error(JSON.stringify(result.refusal));
   return result.plan;
 }
-const refusal = (result: Planned) => (result.ok ? undefined : `${result.refusal.field} ${result.refusal.code}`);
+const refusal = (result: Planned) =>
+  result.ok ? undefined : `${result.refusal.field} ${result.refusal.code}`;
 
 describe('an order becomes', () => {
   test('for LIMIT GTT, a resting short-term order of as many blocks as asked', () => {
@@ -54,7 +56,10 @@ describe('an order becomes', () => {
   test('for MARKET, an IOC at the worst price, marked as the official client does', () => {
     const ioc = { timeInForce: 'IOC', goodTilBlocks: 5, clientMetadata: 1 };
     expect(planned(plan(marketInput))).toMatchObject({ ...ioc, side: 'BUY', subticks: 6_060_000_000n });
-    expect(planned(plan({ ...marketInput, side: 'SELL' }))).toMatchObject({ ...ioc, subticks: 5_940_000_000n });
+    expect(planned(plan({ ...marketInput, side: 'SELL' }))).toMatchObject({
+      ...ioc,
+      subticks: 5_940_000_000n,
+    });
   });
 
   test('on PEPE-USD, with ticks of 1e-10, exactly what was asked', () => {

@@ -121,19 +121,29 @@ describe('the worst price', () => {
   test('is never beyond the asked distance and less than one tick closer', () => {
     const references = fc.tuple(fc.bigInt({ min: 1n, max: 10n ** 15n }), fc.integer({ min: 0, max: 22 }));
     fc.assert(
-      fc.property(fc.constantFrom('BUY', 'SELL'), references, fc.nat(999_999), grids, (side, [digits, places], ppm, grid) => {
-        const reference = places === 0 ? `${digits}` : `${digits / 10n ** BigInt(places)}.${(digits % 10n ** BigInt(places)).toString().padStart(places, '0')}`;
-        const subticks = worstSubticks(side, reference, ppm, grid);
-        fc.pre(subticks !== undefined);
-        // Both sides as integers of 10^-60: reference × (10^6 ± ppm) / 10^6 against subticks × 10^-exponent.
-        const exponent = grid.atomicResolution - grid.quantumConversionExponent + 6;
-        const limit = digits * BigInt(side === 'BUY' ? 1_000_000 + ppm : 1_000_000 - ppm) * 10n ** BigInt(54 - places);
-        const chosen = (subticks ?? 0n) * 10n ** BigInt(60 - exponent);
-        const tick = grid.subticksPerTick * 10n ** BigInt(60 - exponent);
-        const distance = side === 'BUY' ? limit - chosen : chosen - limit;
-        expect(distance >= 0n && distance < tick).toBe(true);
-        expect((subticks ?? 0n) % grid.subticksPerTick).toBe(0n);
-      }),
+      fc.property(
+        fc.constantFrom('BUY', 'SELL'),
+        references,
+        fc.nat(999_999),
+        grids,
+        (side, [digits, places], ppm, grid) => {
+          const reference =
+            places === 0
+              ? `${digits}`
+              : `${digits / 10n ** BigInt(places)}.${(digits % 10n ** BigInt(places)).toString().padStart(places, '0')}`;
+          const subticks = worstSubticks(side, reference, ppm, grid);
+          fc.pre(subticks !== undefined);
+          // Both sides as integers of 10^-60: reference × (10^6 ± ppm) / 10^6 against subticks × 10^-exponent.
+          const exponent = grid.atomicResolution - grid.quantumConversionExponent + 6;
+          const limit =
+            digits * BigInt(side === 'BUY' ? 1_000_000 + ppm : 1_000_000 - ppm) * 10n ** BigInt(54 - places);
+          const chosen = (subticks ?? 0n) * 10n ** BigInt(60 - exponent);
+          const tick = grid.subticksPerTick * 10n ** BigInt(60 - exponent);
+          const distance = side === 'BUY' ? limit - chosen : chosen - limit;
+          expect(distance >= 0n && distance < tick).toBe(true);
+          expect((subticks ?? 0n) % grid.subticksPerTick).toBe(0n);
+        },
+      ),
       { numRuns: 500 },
     );
   });

@@ -6,7 +6,9 @@ import { backoff, RETRY_POLICY } from '../../src/core/retry.ts';
 const ALMOST_ONE = 1 - Number.EPSILON;
 
 test('the upper bound doubles with every retry up to the cap', () => {
-  const bounds = [0, 1, 2, 3, 4, 5, 100].map((count) => backoff(count, ALMOST_ONE, { baseMs: 500, capMs: 5_000 }));
+  const bounds = [0, 1, 2, 3, 4, 5, 100].map((count) =>
+    backoff(count, ALMOST_ONE, { baseMs: 500, capMs: 5_000 }),
+  );
   expect(bounds).toEqual([499, 999, 1999, 3999, 4999, 4999, 4999]);
 });
 

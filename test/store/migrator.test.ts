@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest';
+import { openDatabase } from '../../src/store/database.ts';
+import { migrate, migrationStatus, requireSchema } from '../../src/store/migrator.ts';
+import { createDatabase } from '../support/databases.ts';
+
+test('ten starters migrate an empty database at once, and it is migrated once', async () => {
+  await using empty = await createDatabase('empty');
+  const starters = Array.from({ length: 10 }, () => openDatabase({ url: empty.url, maxConnections: 2 }));
+  const applied = await Promise.all(starters.map((db) => migrate(db)));
+  await Promise.all(starters.map((db) => db.destroy()));
+  expect(applied.flat()).toEqual(['000001_orders']);
+  expect(await migrate(empty.db)).toEqual([]);
+  expect((await migrationStatus(empty.db)).every(({ appliedAt }) => appliedAt !== undefined)).toBe(true);
+});
+
+test('a process that finds no schema says which command makes it', async () => {
+  await using empty = await createDatabase('empty');
+  await expect(requireSchema(empty.db)).rejects.toThrow('run `router migrate`');
+});

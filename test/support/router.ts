@@ -1,0 +1,139 @@
+// The real parts of the router, put together for a test: its own database, a paper exchange with fast blocks, and
+// submitter and reconciler in this process or as processes that can be killed.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { audit } from '../../src/app/audit.ts';
+import { createRouterClient, type RouterClient } from '../../src/client.ts';
+import { readConfig } from '../../src/config.ts';
+import { isFinal } from '../../src/core/status.ts';
+import { type Paper, type PaperOptions, startPaper } from '../../src/paper/paper.ts';
+import { openContext, type Service } from '../../src/runtime/context.ts';
+import { type ReconcilerOptions, startReconciler } from '../../src/runtime/reconciler.ts';
+import { type SubmitterOptions, startSubmitter } from '../../src/runtime/submitter.ts';
+import type { Database } from '../../src/store/database.ts';
+import { keyOf } from '../../src/store/orders.ts';
+import { everyEvidence, type OrderKey, rejectedSince, standings } from '../../src/store/reads.ts';
+import { createDatabase, type TestDatabase } from './databases.ts';
+
+export type Settings = Readonly<Record<string, string>>;
+
+/** Everything ten times as fast as in production, in the same proportions. */
+const FAST: Settings = {
+  LOG_LEVEL: 'error',
+  DYDX_NETWORK: 'paper',
+  HEIGHT_POLL_MS: '10',
+  RECONCILE_INTERVAL_MS: '50',
+  SWEEP_INTERVAL_MS: '100',
+  VALIDATOR_TIMEOUT_MS: '200',
+  RESEND_AFTER_MS: '300',
+  JOB_LOCK_MS: '1000',
+};
+
+export type TestRouter = AsyncDisposable & {
+  readonly database: TestDatabase;
+  readonly db: Database;
+  readonly paper: Paper;
+  readonly client: RouterClient;
+  readonly settings: Settings;
+  readonly submitter: (options?: SubmitterOptions, settings?: Settings) => Promise<Service>;
+  readonly reconciler: (options?: ReconcilerOptions) => Promise<Service>;
+  /** A process of test/support or workers; killed at the end of the test if it still runs. */
+  readonly spawn: (script: string, env?: Settings) => ChildProcess;
+  /** Resolves when every one of these is final or refused. */
+  readonly settled: (keys: readonly OrderKey[]) => Promise<void>;
+  /** What is wrong with the books; empty when all is proven and agrees with the exchange. */
+  readonly findings: () => Promise<string[]>;
+};
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const SETTLE_TIMEOUT_MS = 45_000;
+
+export async function startTestRouter(
+  options: { readonly paper?: PaperOptions; readonly settings?: Settings } = {},
+): Promise<TestRouter> {
+  await using opening = new AsyncDisposableStack();
+  const database = opening.use(await createDatabase());
+  const { db } = database;
+  const paper = opening.use(await startPaper({ blockMs: 20, seed: 1, ...options.paper }));
+  const settings: Settings = {
+    ...FAST,
+    DATABASE_URL: database.url,
+    DYDX_VALIDATOR_URL: paper.url,
+    DYDX_INDEXER_URL: paper.url,
+    ...options.settings,
+  };
+  const client = opening.use(createRouterClient({ databaseUrl: database.url }));
+  const stack = opening.move();
+
+  const start = async (
+    name: string,
+    begin: (context: Awaited<ReturnType<typeof openContext>>) => Promise<Service>,
+    extra: Settings = {},
+  ): Promise<Service> => {
+    const { config, secrets } = readConfig({ ...settings, ...extra });
+    const context = await openContext(name, config, secrets);
+    const service = await begin(context);
+    let stopping: Promise<void> | undefined;
+    const stop = () => {
+      stopping ??= service.stop().then(() => context.close());
+      return stopping;
+    };
+    stack.defer(stop);
+    return { stop };
+  };
+
+  return {
+    database,
+    db,
+    paper,
+    client,
+    settings,
+    submitter: (submitterOptions, extra) =>
+      start('submitter', (context) => startSubmitter(context, submitterOptions), extra),
+    reconciler: (reconcilerOptions) =>
+      start('reconciler', (context) => startReconciler(context, reconcilerOptions)),
+    spawn: (script, env = {}) => {
+      const child = spawn(process.execPath, [join(ROOT, script)], {
+        env: { ...process.env, ...settings, ...env },
+        stdio: ['ignore', 'inherit', 'inherit'],
+      });
+      stack.defer(() => {
+        child.kill('SIGKILL');
+      });
+      return child;
+    },
+    settled: (keys) => untilSettled(db, keys),
+    findings: async () => {
+      const { unproven, mismatched } = await audit(everyEvidence(db), paper.truth());
+      return [
+        ...unproven.map(({ order, why }) => `unproven ${order}: ${why}`),
+        ...mismatched.map(({ order, what }) => `mismatched ${order}: ${what}`),
+      ];
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+async function untilSettled(db: Database, keys: readonly OrderKey[]): Promise<void> {
+  const start = new Date(0);
+  const deadline = Date.now() + SETTLE_TIMEOUT_MS;
+  let open = keys;
+  while (open.length > 0) {
+    const done = new Set<string>();
+    for (const row of await standings(db, open)) if (isFinal(row.status)) done.add(keyOf(row));
+    for (const row of await rejectedSince(db, open, start)) done.add(keyOf(row));
+    open = open.filter((key) => !done.has(keyOf(key)));
+    if (open.length > 0 && Date.now() > deadline) {
+      throw new Error(`${open.length} of ${keys.length} are not final: ${open.map((key) => key.client_id)}`);
+    }
+    if (open.length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** The process's exit signal or code. */
+export function exitOf(child: ChildProcess): Promise<string | number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) {
+    return Promise.resolve(child.signalCode ?? child.exitCode);
+  }
+  return new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)));
+}
