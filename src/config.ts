@@ -86,7 +86,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   );
   const parsed = environmentSchema.safeParse(given);
   if (parsed.success && parsed.data.RESEND_AFTER_MS <= parsed.data.VALIDATOR_TIMEOUT_MS) {
-    throw new ConfigError('RESEND_AFTER_MS must be greater than VALIDATOR_TIMEOUT_MS: an answer may still come');
+    throw new ConfigError(
+      'RESEND_AFTER_MS must be greater than VALIDATOR_TIMEOUT_MS: an answer may still come',
+    );
   }
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);

@@ -287,8 +287,11 @@ export async function recordOutcomes(
       rejection: item.rejection,
     })),
   );
+  // "Already exists in cache" says that a node has seen the bytes, not that it took them.
   await sql`/* prepared: record_outcomes */
-    WITH d AS MATERIALIZED (SELECT * FROM ${rows}),
+    WITH d AS MATERIALIZED (
+      SELECT *, outcome = 'accepted' OR (outcome = 'known' AND codespace IS DISTINCT FROM 'rpc') AS is_taken FROM ${rows}
+    ),
     l AS MATERIALIZED (SELECT o.id FROM orders o JOIN d ON d.id = o.id ORDER BY o.id FOR NO KEY UPDATE OF o),
     a AS (
       UPDATE order_attempts x SET outcome = d.outcome, codespace = d.codespace, code = d.code,
@@ -300,13 +303,13 @@ export async function recordOutcomes(
     )
     UPDATE orders o SET
       status = CASE
-        WHEN o.status = 'PENDING' AND d.outcome IN ('accepted', 'known') THEN 'OPEN'
+        WHEN o.status = 'PENDING' AND d.is_taken THEN 'OPEN'
         WHEN o.status = 'PENDING' AND d.rejection IS NOT NULL AND o.retry_count = 0 THEN 'REJECTED'
         ELSE o.status
       END,
       status_reason = CASE
         WHEN o.status = 'PENDING' AND d.outcome = 'accepted' THEN 'accepted by a node'
-        WHEN o.status = 'PENDING' AND d.outcome = 'known' THEN 'known to a node'
+        WHEN o.status = 'PENDING' AND d.is_taken THEN 'known to a node'
         WHEN o.status = 'PENDING' AND d.rejection IS NOT NULL AND o.retry_count = 0
           THEN d.codespace || '/' || d.code
         ELSE o.status_reason
@@ -315,8 +318,8 @@ export async function recordOutcomes(
         WHEN o.status = 'PENDING' AND d.rejection IS NOT NULL AND o.retry_count = 0 THEN d.rejection
         ELSE o.resolution
       END,
-      placed_at = CASE WHEN d.outcome IN ('accepted', 'known') THEN coalesce(o.placed_at, d.answered_at) ELSE o.placed_at END,
-      error_message = CASE WHEN d.outcome IN ('accepted', 'known') THEN o.error_message
+      placed_at = CASE WHEN d.is_taken THEN coalesce(o.placed_at, d.answered_at) ELSE o.placed_at END,
+      error_message = CASE WHEN d.is_taken THEN o.error_message
         ELSE concat_ws(' ', d.codespace || '/' || d.code, d.log) END,
       next_wake_at = CASE
         WHEN o.status IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED') THEN NULL ELSE d.next_wake_at

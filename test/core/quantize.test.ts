@@ -114,6 +114,7 @@ describe('the worst price', () => {
     expect(worstSubticks('SELL', '60000', 10_000, BTC_USD)).toBe(5_940_000_000n);
     expect(worstSubticks('BUY', '60000.37', 10_000, BTC_USD)).toBe(6_060_000_000n); // 60600.3737
     expect(worstSubticks('SELL', '60000.37', 10_000, BTC_USD)).toBe(5_940_100_000n); // 59400.3663
+    expect(worstSubticks('BUY', '60000.123456789', 10_000, BTC_USD)).toBe(6_060_000_000n); // finer than a subtick
     expect(worstSubticks('BUY', '0.000012345678', 50_000, PEPE_USD)).toBe(129_629_000_000n); // 0.0000129629619
     expect(worstSubticks('SELL', '0.000012345678', 50_000, PEPE_USD)).toBe(117_284_000_000n); // 0.0000117283941
   });
@@ -132,16 +133,21 @@ describe('the worst price', () => {
               ? `${digits}`
               : `${digits / 10n ** BigInt(places)}.${(digits % 10n ** BigInt(places)).toString().padStart(places, '0')}`;
           const subticks = worstSubticks(side, reference, ppm, grid);
-          fc.pre(subticks !== undefined);
           // Both sides as integers of 10^-60: reference × (10^6 ± ppm) / 10^6 against subticks × 10^-exponent.
           const exponent = grid.atomicResolution - grid.quantumConversionExponent + 6;
           const limit =
             digits * BigInt(side === 'BUY' ? 1_000_000 + ppm : 1_000_000 - ppm) * 10n ** BigInt(54 - places);
-          const chosen = (subticks ?? 0n) * 10n ** BigInt(60 - exponent);
-          const tick = grid.subticksPerTick * 10n ** BigInt(60 - exponent);
+          const subtick = 10n ** BigInt(60 - exponent);
+          const tick = grid.subticksPerTick * subtick;
+          if (subticks === undefined) {
+            // Only below the first tick or beyond 63 bits is there none.
+            expect((side === 'BUY' && limit < tick) || limit + tick > MAX_INTEGER * subtick).toBe(true);
+            return;
+          }
+          const chosen = subticks * subtick;
           const distance = side === 'BUY' ? limit - chosen : chosen - limit;
           expect(distance >= 0n && distance < tick).toBe(true);
-          expect((subticks ?? 0n) % grid.subticksPerTick).toBe(0n);
+          expect(subticks % grid.subticksPerTick).toBe(0n);
         },
       ),
       { numRuns: 500 },

@@ -24,8 +24,9 @@ const ENDS: readonly [RegExp, string, string][] = [
 ];
 
 test('every kind of example order ends as it must, proven, and in agreement with the exchange', async () => {
-  // Slow enough that no order outlives its five blocks before it is sent.
-  await using router = await startTestRouter({ paper: { blockMs: 150 } });
+  // Slow enough that no answer comes too late and no order outlives its five blocks before it is sent.
+  const settings = { VALIDATOR_TIMEOUT_MS: '5000', RESEND_AFTER_MS: '8000' };
+  await using router = await startTestRouter({ paper: { blockMs: 150 }, settings });
   await router.submitter();
   await router.reconciler();
   const results = await router.client.enqueue(EXAMPLES);

@@ -1,0 +1,315 @@
+// Orders, attempts, answers and fills as the store takes them, and sessions that hold locks while others wait.
+import { createHash, randomUUID } from 'node:crypto';
+import { type Insertable, sql } from 'kysely';
+import pg from 'pg';
+import { expect } from 'vitest';
+import { type Intent, type IntentInput, intentHash, parseIntent } from '../../src/core/intent.ts';
+import { orderUuid } from '../../src/core/order-uuid.ts';
+import type { Fill } from '../../src/core/ports.ts';
+import type { OrderStatus } from '../../src/core/status.ts';
+import type { Database } from '../../src/store/database.ts';
+import {
+  type AttemptOutcome,
+  type NewAttempt,
+  type NewOrder,
+  recordOrders,
+  startAttempts,
+} from '../../src/store/orders.ts';
+import { type Cursor, ensureCursor, listCursors, type VenueReport } from '../../src/store/reconciling.ts';
+import type { Orders } from '../../src/store/schema.ts';
+
+let serial = 0;
+
+export function nextName(word: string): string {
+  serial += 1;
+  return `${word}-${serial}`;
+}
+
+export const inMs = (ms: number): Date => new Date(Date.now() + ms);
+
+export function intentOf(changes: Partial<IntentInput> = {}): Intent {
+  const input = {
+    client_id: nextName('c'),
+    market: 'BTC-USD',
+    side: 'BUY',
+    type: 'LIMIT',
+    size: '10',
+    price: '60000',
+    good_til_blocks: 20,
+    ...changes,
+  };
+  const parsed = parseIntent(input);
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.refusals));
+  return parsed.intent;
+}
+
+export const immediate = {
+  type: 'MARKET',
+  price: undefined,
+  good_til_blocks: undefined,
+} as const satisfies Partial<IntentInput>;
+
+export type AttemptChanges = {
+  readonly attempt?: number;
+  readonly owner?: string;
+  /** the venue's */
+  readonly clientId?: number;
+  readonly goodTilBlock?: number;
+  readonly signedHeight?: number;
+};
+
+let venueClientId = 0;
+
+/** Signed at block 100 for good-til-block 120, with bytes that hash to tx.hash. */
+export function attemptOf(changes: AttemptChanges = {}): NewAttempt {
+  const { attempt = 1, owner = 'dydx1owner', goodTilBlock = 120, signedHeight = 100 } = changes;
+  venueClientId += 1;
+  const id = {
+    owner,
+    subaccountNumber: 0,
+    clientId: changes.clientId ?? venueClientId,
+    clobPairId: 0,
+    orderFlags: 0,
+  };
+  const bytes = Buffer.from(`${owner}/${id.clientId}/${attempt}/${goodTilBlock}`);
+  return {
+    attempt,
+    orderUuid: orderUuid(id),
+    signedHeight,
+    order: {
+      id,
+      side: 'BUY',
+      quantums: 10_000_000_000n,
+      subticks: 6_000_000_000n,
+      timeInForce: 'GTT',
+      reduceOnly: false,
+      goodTilBlock,
+      clientMetadata: 0,
+    },
+    tx: { bytes, hash: createHash('sha256').update(bytes).digest('hex').toUpperCase() },
+  };
+}
+
+export function newOrder(
+  changes: Partial<IntentInput> = {},
+  attempt: NewAttempt | undefined = undefined,
+): NewOrder {
+  const intent = intentOf(changes);
+  return {
+    id: randomUUID(),
+    intent,
+    intentHash: intentHash(intent),
+    enqueuedAt: new Date(),
+    submitBy: inMs(300_000),
+    wakeAt: inMs(6_000),
+    attempt,
+  };
+}
+
+/** Recorded, nothing signed. */
+export async function unsigned(db: Database, changes: Partial<IntentInput> = {}): Promise<NewOrder> {
+  const order = newOrder(changes);
+  expect(await recordOrders(db, [order])).toEqual(['recorded']);
+  return order;
+}
+
+export type SignedOrder = NewOrder & { readonly attempt: NewAttempt };
+
+/** Recorded with its first attempt: PENDING, first and only good-til-block 120. */
+export async function signed(
+  db: Database,
+  changes: Partial<IntentInput> = {},
+  attempt: AttemptChanges = {},
+): Promise<SignedOrder> {
+  const order = { ...newOrder(changes), attempt: attemptOf(attempt) };
+  expect(await recordOrders(db, [order])).toEqual(['recorded']);
+  return order;
+}
+
+/** The same order, to be sent with another good-til-block. */
+export function resignOf(order: SignedOrder, goodTilBlock: number, attempt = 2) {
+  const { owner, clientId } = order.attempt.order.id;
+  return {
+    ...attemptOf({ owner, clientId, goodTilBlock, attempt, signedHeight: 101 }),
+    id: order.id,
+    wakeAt: inMs(6_000),
+  };
+}
+
+export async function resign(db: Database, order: SignedOrder, goodTilBlock: number, attempt = 2) {
+  return (await startAttempts(db, [resignOf(order, goodTilBlock, attempt)], 40)).has(order.id);
+}
+
+/** "accepted" in answer to the first attempt, unless changed. */
+export function answerOf(
+  order: { readonly id: string },
+  changes: Partial<AttemptOutcome> = {},
+): AttemptOutcome {
+  return {
+    id: order.id,
+    attempt: 1,
+    outcome: 'accepted',
+    codespace: null,
+    code: 0,
+    log: '',
+    answeredAt: new Date(),
+    wakeAt: null,
+    rejection: undefined,
+    ...changes,
+  };
+}
+
+/** A refusal for good, as judge() makes one for a first transmission. */
+export function refusalOf(order: SignedOrder, changes: Partial<AttemptOutcome> = {}): AttemptOutcome {
+  const [codespace, code, log] = ['clob', 2003, 'post-only would cross'];
+  const tx_hash = order.attempt.tx.hash;
+  return answerOf(order, {
+    outcome: 'refused',
+    codespace,
+    code,
+    log,
+    rejection: { rule: 'refused', codespace, code, log, tx_hash },
+    ...changes,
+  });
+}
+
+export async function orderRow(db: Database, order: { readonly id: string }) {
+  return db.selectFrom('orders').selectAll().where('id', '=', order.id).executeTakeFirstOrThrow();
+}
+
+export async function attemptsOf(db: Database, order: { readonly id: string }) {
+  return db
+    .selectFrom('order_attempts')
+    .selectAll()
+    .where('order_id', '=', order.id)
+    .orderBy('attempt')
+    .execute();
+}
+
+export async function fillsOf(db: Database, order: { readonly id: string }) {
+  return db.selectFrom('order_fills').selectAll().where('order_id', '=', order.id).orderBy('height').execute();
+}
+
+export async function historyOf(db: Database, order: { readonly id: string }) {
+  return db
+    .selectFrom('order_status_history')
+    .selectAll()
+    .where('order_id', '=', order.id)
+    .orderBy('seq')
+    .execute();
+}
+
+export async function requestCancel(db: Database, order: { readonly id: string }): Promise<void> {
+  await db.updateTable('orders').set({ cancel_requested_at: new Date() }).where('id', '=', order.id).execute();
+}
+
+// --- the venue's reports ---
+
+/** A fill of 1 in block 110, provably the order's. */
+export function fillOf(order: SignedOrder, changes: Partial<Fill> = {}): Fill {
+  return {
+    id: randomUUID(),
+    orderUuid: order.attempt.orderUuid,
+    market: order.intent.market,
+    side: order.intent.side,
+    size: '1',
+    price: '60000',
+    fee: '-0.01',
+    liquidity: 'MAKER',
+    type: 'LIMIT',
+    height: 110,
+    createdAt: new Date('2026-03-04T05:06:07Z'),
+    ...changes,
+  };
+}
+
+export async function cursorOf(db: Database, owner: string): Promise<Cursor> {
+  const cursor = (await listCursors(db)).find((row) => row.owner === owner);
+  if (cursor === undefined) throw new Error(`no cursor of ${owner}`);
+  const { hasActive: _, ...rest } = cursor;
+  return rest;
+}
+
+export async function newCursor(db: Database, owner: string, startHeight = 90): Promise<Cursor> {
+  await ensureCursor(db, { owner, subaccountNumber: 0 }, startHeight);
+  return cursorOf(db, owner);
+}
+
+export function reportOf(cursor: Cursor, fills: readonly Fill[], height?: number): VenueReport {
+  return {
+    cursor,
+    fills,
+    fillsRead: cursor.fillsRead + fills.length,
+    lastFillId: fills.at(-1)?.id ?? cursor.lastFillId,
+    height,
+  };
+}
+
+// --- rows as they may stand in the table, for what no use case would write ---
+
+/** What the CHECK constraints ask of a row in this status. */
+export const STATE_OF = {
+  PENDING: { filled_size: '0', resolution: null },
+  OPEN: { filled_size: '0', resolution: null },
+  PARTIALLY_FILLED: { filled_size: '4', resolution: null },
+  FILLED: { filled_size: '10', resolution: '{"rule":"filled"}' },
+  CANCELLED: { filled_size: '4', resolution: '{"rule":"dead"}' },
+  REJECTED: { filled_size: '0', resolution: '{"rule":"refused"}' },
+  EXPIRED: { filled_size: '4', resolution: '{"rule":"dead"}' },
+} as const satisfies Record<OrderStatus, { filled_size: string; resolution: string | null }>;
+
+/** A LIMIT order of 10 that satisfies every constraint. */
+export async function insertRow(db: Database, changes: Partial<Insertable<Orders>> = {}) {
+  const status = changes.status ?? 'PENDING';
+  const row = {
+    id: randomUUID(),
+    client_id: nextName('row'),
+    market: 'BTC-USD',
+    side: 'BUY' as const,
+    type: 'LIMIT' as const,
+    size: '10',
+    price: '60000',
+    status,
+    ...STATE_OF[status],
+    ...changes,
+  };
+  await db.insertInto('orders').values(row).execute();
+  return { id: row.id };
+}
+
+export async function setStatus(db: Database, order: { readonly id: string }, status: OrderStatus) {
+  await db
+    .updateTable('orders')
+    .set({ status, ...STATE_OF[status] })
+    .where('id', '=', order.id)
+    .execute();
+}
+
+// --- other sessions ---
+
+export type Session = AsyncDisposable & pg.Client;
+
+/** A connection outside the pool, e.g. to hold a lock. */
+export async function openSession(url: string): Promise<Session> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => {});
+  await client.connect();
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
+}
+
+/** Resolves when that many sessions of this database wait for a lock. @returns their process ids */
+export async function untilBlocked(db: Database, count = 1): Promise<number[]> {
+  const query = sql<{ pid: number }>`SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  let pids: number[] = [];
+  await expect
+    .poll(
+      async () => {
+        pids = (await query.execute(db)).rows.map((row) => row.pid);
+        return pids.length;
+      },
+      { interval: 5, timeout: 10_000 },
+    )
+    .toBe(count);
+  return pids;
+}
