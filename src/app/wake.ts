@@ -62,6 +62,8 @@ async function goOn(deps: WakeDeps, claimed: readonly ClaimedOrder[]): Promise<v
       isBlind = true;
     } else if (decision.action === 'await_proof') {
       proofOnly.push(order.id);
+    } else if (decision.action === 'wait') {
+      deps.wakeIn(deps.resendAfterMs);
     } else if (decision.action === 'resend') {
       resends.push(order);
     } else {

@@ -59,7 +59,7 @@ const CLOB: Readonly<Record<number, CodeClass>> = {
   3002: 'refused', // LongTermOrdersCannotRequireImmediateExecution
   3003: 'deferred', // TimeExceedsGoodTilBlockTime
   3004: 'refused', // GoodTilBlockTime exceeds the 95 days
-  3005: 'refused_by_self', // StatefulOrderAlreadyExists
+  3005: 'known_on_repeat', // StatefulOrderAlreadyExists
   3006: 'refused_by_self', // StatefulOrderDoesNotExist
   3007: 'refused', // StatefulOrderCollateralizationCheckFailed
   3008: 'refused_by_self', // StatefulOrderPreviouslyCancelled
@@ -98,9 +98,13 @@ const SDK: Readonly<Record<number, CodeClass>> = {
 function classOf(codespace: string, code: number): CodeClass | undefined {
   if (codespace === 'clob') return CLOB[code];
   if (codespace === 'sdk') return SDK[code];
-  // Key and permission configuration; bad subaccount ids.
-  if (codespace === 'accountplus' || codespace === 'subaccounts') return 'refused';
+  if (codespace === 'accountplus' && isWithin(code, 1, 6, 100, 105)) return 'refused'; // keys and permissions
+  if (codespace === 'subaccounts' && isWithin(code, 200, 201, 500, 599)) return 'refused'; // ids and constraints
   return undefined;
+}
+
+function isWithin(code: number, from: number, to: number, orFrom: number, orTo: number): boolean {
+  return (code >= from && code <= to) || (code >= orFrom && code <= orTo);
 }
 
 /** @param transmissions how often these bytes and their siblings have been sent, this time included (≥ 1) */

@@ -2,12 +2,16 @@
 // by parseIntent, so nothing unvalidated can be recorded or signed. Nothing a payload holds makes it throw.
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { toScaled } from './decimal.ts';
-import { ORDER_TYPES, type OrderType, SIDES, TIMES_IN_FORCE } from './status.ts';
+import { normalizeDecimal, toScaled } from './decimal.ts';
+import { ORDER_TYPES, type OrderType, SIDES, TIMES_IN_FORCE, type TimeInForce } from './status.ts';
 
 /** Larger payloads are refused unread: an intent with full metadata has about 5 KiB. */
 export const MAX_INTENT_BYTES = 16 * 1024;
 export const MAX_METADATA_BYTES = 4 * 1024;
+/** Deeper metadata would overflow the stack of what reads it. */
+const MAX_METADATA_DEPTH = 32;
+/** Told of one payload; a payload can hold a thousand wrong keys. */
+const MAX_REFUSALS = 20;
 /** Intents in one `place` job. */
 export const MAX_INTENTS_PER_JOB = 100;
 export const MAX_GOOD_TIL_BLOCKS = 40;
@@ -73,21 +77,40 @@ export type ParsedIntent =
   | { readonly ok: false; readonly refusals: readonly Refusal[] };
 
 export function parseIntent(raw: unknown): ParsedIntent {
-  const oversize = refuseOversize(raw);
-  if (oversize) return { ok: false, refusals: [oversize] };
+  const unreadable = refuseOversize(raw) ?? refuseMetadata(raw);
+  if (unreadable) return { ok: false, refusals: [unreadable] };
   const parsed = intentSchema.safeParse(raw);
-  if (!parsed.success) return { ok: false, refusals: parsed.error.issues.flatMap(refusalsOf) };
-  const intent = parsed.data;
-  const refusals = [...refuseMetadata(intent.metadata), ...refuseCombination(intent)];
+  if (!parsed.success) {
+    return { ok: false, refusals: parsed.error.issues.flatMap(refusalsOf).slice(0, MAX_REFUSALS) };
+  }
+  const refusals = refuseCombination(parsed.data);
   if (refusals.length > 0) return { ok: false, refusals };
-  const isImmediate = intent.type === 'MARKET' || intent.time_in_force === 'IOC';
-  return { ok: true, intent: { ...intent, time_in_force: isImmediate ? 'IOC' : 'GTT' } as Intent };
+  return { ok: true, intent: normalize(parsed.data) };
+}
+
+/** One way to write each value, so that the same order is the same intent. */
+function normalize(intent: z.output<typeof intentSchema>): Intent {
+  const { price, trigger_price, good_til_time, submit_by } = intent;
+  return {
+    ...intent,
+    time_in_force: isImmediate(intent) ? 'IOC' : 'GTT',
+    size: normalizeDecimal(intent.size),
+    ...(price === undefined ? {} : { price: normalizeDecimal(price) }),
+    ...(trigger_price === undefined ? {} : { trigger_price: normalizeDecimal(trigger_price) }),
+    ...(good_til_time === undefined ? {} : { good_til_time: new Date(good_til_time).toISOString() }),
+    ...(submit_by === undefined ? {} : { submit_by: new Date(submit_by).toISOString() }),
+  } as Intent;
+}
+
+/** The venue carries market types as IOC with a worst price. */
+function isImmediate(intent: { readonly type: OrderType; readonly time_in_force: TimeInForce }): boolean {
+  return intent.type.endsWith('MARKET') || intent.time_in_force === 'IOC';
 }
 
 function refuseOversize(raw: unknown): Refusal | undefined {
   const bytes = jsonBytes(raw);
   if (bytes !== undefined && bytes <= MAX_INTENT_BYTES) return undefined;
-  const size = bytes === undefined ? 'is nested too deeply' : `has ${bytes} bytes`;
+  const size = bytes === undefined ? 'cannot be written as JSON' : `has ${bytes} bytes`;
   return schemaRefusal('', `the payload ${size}; the limit is ${MAX_INTENT_BYTES} bytes`);
 }
 
@@ -109,26 +132,43 @@ function refusalsOf(issue: z.core.$ZodIssue): Refusal[] {
 }
 
 function cut(field: string): string {
-  return field.replaceAll('\0', '\\0').slice(0, 100);
+  return field.replaceAll('\0', '\\0').slice(0, 100).toWellFormed();
 }
 
 function schemaRefusal(field: string, reason: string): Refusal {
   return { field, code: 'schema', reason };
 }
 
-function refuseMetadata(metadata: unknown): Refusal[] {
-  if (metadata === undefined) return [];
-  const json = JSON.stringify(metadata);
+/** Before the schema walks through it: its depth is bounded by nothing else. */
+function refuseMetadata(raw: unknown): Refusal | undefined {
+  const metadata: unknown =
+    typeof raw === 'object' && raw !== null ? Reflect.get(raw, 'metadata') : undefined;
+  if (metadata === undefined) return undefined;
+  const json = JSON.stringify(metadata) ?? '';
   if (Buffer.byteLength(json) > MAX_METADATA_BYTES) {
-    return [
-      schemaRefusal('metadata', `has ${Buffer.byteLength(json)} bytes; the limit is ${MAX_METADATA_BYTES}`),
-    ];
+    return schemaRefusal(
+      'metadata',
+      `has ${Buffer.byteLength(json)} bytes; the limit is ${MAX_METADATA_BYTES}`,
+    );
   }
   // In JSON text a NUL byte and a lone surrogate are escapes; PostgreSQL's jsonb holds neither.
   if (/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/i.test(json)) {
-    return [schemaRefusal('metadata', 'must not contain NUL bytes or half characters')];
+    return schemaRefusal('metadata', 'must not contain NUL bytes or half characters');
   }
-  return [];
+  const reason = whyNotKept(metadata, MAX_METADATA_DEPTH);
+  return reason === undefined ? undefined : schemaRefusal('metadata', reason);
+}
+
+function whyNotKept(value: unknown, depthLeft: number): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (depthLeft === 0) return `is nested deeper than ${MAX_METADATA_DEPTH} levels`;
+  for (const key of Object.keys(value)) {
+    // It would set a prototype somewhere and be lost.
+    if (key === '__proto__') return 'must not contain the key __proto__';
+    const reason = whyNotKept(Reflect.get(value, key), depthLeft - 1);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
 }
 
 function isPriced(type: OrderType): boolean {
@@ -144,7 +184,7 @@ function refuseCombination(intent: z.output<typeof intentSchema>): Refusal[] {
   const { type, time_in_force, price, trigger_price, good_til_blocks, good_til_time } = intent;
   const refusals: Refusal[] = [];
   const refuse = (field: string, reason: string, code = 'schema') => refusals.push({ field, code, reason });
-  const isImmediate = type === 'MARKET' || time_in_force === 'IOC';
+  const immediate = isImmediate(intent);
 
   if (time_in_force === 'FOK')
     refuse('time_in_force', 'FOK has been retired by the venue: use IOC', 'clob/48');
@@ -153,11 +193,10 @@ function refuseCombination(intent: z.output<typeof intentSchema>): Refusal[] {
   if (isConditional(type) && trigger_price === undefined) refuse('trigger_price', `is required for ${type}`);
   if (!isConditional(type) && trigger_price !== undefined)
     refuse('trigger_price', `must be absent for ${type}`);
-  if (intent.reduce_only && !isImmediate) {
+  if (intent.reduce_only && !immediate) {
     refuse('reduce_only', 'reduce-only orders must be IOC or MARKET', 'clob/9003');
   }
-  if (intent.post_only && isImmediate)
-    refuse('post_only', 'cannot be combined with IOC or MARKET', 'clob/44');
+  if (intent.post_only && immediate) refuse('post_only', 'cannot be combined with IOC or MARKET', 'clob/44');
   if (good_til_blocks !== undefined && good_til_time !== undefined) {
     refuse('good_til_blocks', 'give good_til_blocks or good_til_time, not both');
   }
@@ -165,7 +204,7 @@ function refuseCombination(intent: z.output<typeof intentSchema>): Refusal[] {
     if (good_til_blocks !== undefined)
       refuse('good_til_blocks', `must be absent for ${type}: use good_til_time`);
     if (good_til_time === undefined) refuse('good_til_time', `is required for ${type}`);
-  } else if (isImmediate) {
+  } else if (immediate) {
     const cell = type === 'MARKET' ? 'MARKET' : `${type} IOC`;
     if (good_til_blocks !== undefined) refuse('good_til_blocks', `must be absent for ${cell}`);
     if (good_til_time !== undefined) refuse('good_til_time', `must be absent for ${cell}`, 'clob/3002');
@@ -210,10 +249,7 @@ export function submitDeadline(intent: Intent, enqueuedAt: Date): Date | undefin
 
 /** sha256 (hex) of the canonical intent: equal for the same order however its JSON was written. */
 export function intentHash(intent: Intent): string {
-  const canonical = { ...intent, size: shortest(intent.size), price: shortest(intent.price) };
-  return createHash('sha256')
-    .update(stableJson({ ...canonical, trigger_price: shortest(intent.trigger_price) }))
-    .digest('hex');
+  return createHash('sha256').update(stableJson(intent)).digest('hex');
 }
 
 /**
@@ -223,10 +259,6 @@ export function intentHash(intent: Intent): string {
 export function placeJobId(intent: Intent): string {
   const name = JSON.stringify([intent.tenant_id, intent.client_id, intentHash(intent)]);
   return `p-${createHash('sha256').update(name).digest('hex')}`;
-}
-
-function shortest(value: string | undefined): string | undefined {
-  return value === undefined ? undefined : (toScaled(value, 18)?.toString() ?? value);
 }
 
 function stableJson(value: unknown): string {

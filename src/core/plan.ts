@@ -71,7 +71,7 @@ export function planOrder(order: Plannable, market: Market | undefined, settings
           `${order.price} is not a multiple of the tick ${tick} of ${market.ticker}`,
         );
   }
-  const isImmediate = order.time_in_force === 'IOC';
+  const isImmediate = order.type === 'MARKET' || order.time_in_force === 'IOC';
   return {
     ok: true,
     plan: {

@@ -66,6 +66,8 @@ export function whyUnproven(
   if (broken !== undefined) return broken;
   const { resolution } = order;
   if (resolution === null) return `${order.status} has no evidence`;
+  // Later fills are legal, missing ones are not.
+  if ('fills' in resolution && resolution.fills > fills.length) return 'a fill of the evidence is missing';
   switch (resolution.rule) {
     case 'filled':
       if (order.status !== 'FILLED') return `evidence of a fill, but ${order.status}`;
@@ -116,7 +118,9 @@ function whyNotDead(
     return `block ${evidence.height} does not show the end of good-til-block ${evidence.good_til_block}`;
   }
   const hasFill = toAtoms(order.filledSize) > 0n;
-  if (order.status === 'REJECTED') {
+  if (toAtoms(order.filledSize) === toAtoms(order.size)) return 'the fills add up to the size: it is FILLED';
+  if (evidence.code !== undefined || order.status === 'REJECTED') {
+    if (order.status !== 'REJECTED') return endsAs(order, ['REJECTED']);
     const isAccepted = attempts.some(
       (attempt) => attempt.outcome === 'accepted' || attempt.outcome === 'known',
     );

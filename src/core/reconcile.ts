@@ -1,7 +1,7 @@
 // What the venue's reports make of our orders: pure. Invariants: a fill is added only when it is provably ours;
 // Σ fills never exceeds the size; a status is final only when the order is dead at a height whose fills are all
 // read; the same report twice changes nothing; a final status ends only in FILLED.
-import { fromAtoms, toAtoms } from './decimal.ts';
+import { fromAtoms, SCALE, toAtoms, toScaled } from './decimal.ts';
 import type { Fill } from './ports.ts';
 import type { Resolution } from './proof.ts';
 import { isFinal, type OrderStatus, type OrderType, type Side, type TimeInForce } from './status.ts';
@@ -105,12 +105,20 @@ export function reconcile(report: Report): Reconciled {
 
 function whyNotOurs(fill: Fill, order: OrderFacts | undefined): string | undefined {
   if (order === undefined) return undefined;
+  const size = toScaled(fill.size, SCALE);
+  const isStorable = toScaled(fill.price, SCALE) !== undefined && toScaled(fill.fee, SCALE) !== undefined;
+  if (size === undefined || size <= 0n || !isStorable) {
+    return `figures that cannot be booked: size ${fill.size}, price ${fill.price}, fee ${fill.fee}`.slice(
+      0,
+      200,
+    );
+  }
   if (fill.market !== order.market) return `market ${fill.market}, the order is on ${order.market}`;
   if (fill.side !== order.side) return `side ${fill.side}, the order is a ${order.side}`;
   if (fill.height < order.firstSignedHeight || fill.height > order.goodTilBlock) {
     return `block ${fill.height}, the order can only fill in ${order.firstSignedHeight}–${order.goodTilBlock}`;
   }
-  const filled = toAtoms(order.filledSize) + toAtoms(fill.size);
+  const filled = toAtoms(order.filledSize) + size;
   if (filled > toAtoms(order.size)) return `overfill: ${fromAtoms(filled)} of ${order.size}`;
   return undefined;
 }

@@ -32,8 +32,13 @@ export type WakeDecision =
   | { readonly action: 'sign' }
   | { readonly action: 'resend' }
   | { readonly action: 'resign'; readonly goodTilBlock: number }
+  /** the venue would not take a later good-til-block yet */
+  | { readonly action: 'wait' }
   /** nothing more to send: only the reconciler can end it */
   | { readonly action: 'await_proof' };
+
+/** The venue takes good-til-blocks up to this many blocks ahead (41 by a node that is not behind). */
+const VENUE_WINDOW_BLOCKS = 40;
 
 /** The same bytes are not sent more often than this: a life of 40 blocks has room for no more. */
 export const MAX_TRANSMISSIONS = 20;
@@ -56,8 +61,11 @@ export function decideWake(order: DueOrder, context: WakeContext): WakeDecision 
       // At least one block more: that node has seen these bytes and would swallow them.
       const wanted = Math.max(context.height + order.goodTilBlocks, attempt.goodTilBlock + 1);
       const goodTilBlock = Math.min(wanted, last);
-      const isUseful = goodTilBlock > attempt.goodTilBlock && goodTilBlock > context.height;
-      return isUseful ? { action: 'resign', goodTilBlock } : { action: 'await_proof' };
+      if (goodTilBlock <= attempt.goodTilBlock || goodTilBlock <= context.height)
+        return { action: 'await_proof' };
+      return goodTilBlock > context.height + VENUE_WINDOW_BLOCKS
+        ? { action: 'wait' }
+        : { action: 'resign', goodTilBlock };
     }
     case 'accepted':
     case 'known':

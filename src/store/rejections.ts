@@ -22,7 +22,8 @@ export async function recordRejections(db: Database, rejections: readonly Reject
         tenant_id: storable(rejection.tenantId, 255),
         client_id: storable(rejection.clientId, 255),
         source: storable(rejection.source, 255) ?? '',
-        refusals: storable(JSON.stringify(rejection.refusals), 65_536) ?? '[]',
+        // The refusals are the door's own words: bounded and well-formed.
+        refusals: JSON.stringify(rejection.refusals),
         payload: storable(rejection.payload, MAX_PAYLOAD_CHARS),
       })),
     )
