@@ -152,6 +152,7 @@ async function openServer(
     screen.line('database     DATABASE_URL');
     return given;
   }
+  screen.draw(['starting the database …']);
   const server = await startEmbeddedPostgres({ folder: join(dataDir, 'postgres') });
   stack.defer(server.stop);
   const urlFile = embeddedUrlFile(dataDir);
@@ -205,6 +206,7 @@ async function start(
   stack: AsyncDisposableStack,
 ): Promise<Running> {
   const onExit = (name: string, how: string) => screen.line(`${name} ended (${how}), starting it again`);
+  screen.draw([`starting ${spec.name} …`]);
   const running = await startProcess(spec, join(dataDir, 'logs'), onExit);
   stack.defer(() => running.stop(CHILD_STOP_MS));
   return running;

@@ -6,7 +6,7 @@ import { expect } from 'vitest';
 import { type Intent, type IntentInput, intentHash, parseIntent } from '../../src/core/intent.ts';
 import { orderUuid } from '../../src/core/order-uuid.ts';
 import type { Fill } from '../../src/core/ports.ts';
-import type { OrderStatus } from '../../src/core/status.ts';
+import { isFinal, type OrderStatus } from '../../src/core/status.ts';
 import type { Database } from '../../src/store/database.ts';
 import {
   type AttemptOutcome,
@@ -187,7 +187,12 @@ export async function attemptsOf(db: Database, order: { readonly id: string }) {
 }
 
 export async function fillsOf(db: Database, order: { readonly id: string }) {
-  return db.selectFrom('order_fills').selectAll().where('order_id', '=', order.id).orderBy('height').execute();
+  return db
+    .selectFrom('order_fills')
+    .selectAll()
+    .where('order_id', '=', order.id)
+    .orderBy('height')
+    .execute();
 }
 
 export async function historyOf(db: Database, order: { readonly id: string }) {
@@ -200,7 +205,11 @@ export async function historyOf(db: Database, order: { readonly id: string }) {
 }
 
 export async function requestCancel(db: Database, order: { readonly id: string }): Promise<void> {
-  await db.updateTable('orders').set({ cancel_requested_at: new Date() }).where('id', '=', order.id).execute();
+  await db
+    .updateTable('orders')
+    .set({ cancel_requested_at: new Date() })
+    .where('id', '=', order.id)
+    .execute();
 }
 
 // --- the venue's reports ---
@@ -280,7 +289,7 @@ export async function insertRow(db: Database, changes: Partial<Insertable<Orders
 export async function setStatus(db: Database, order: { readonly id: string }, status: OrderStatus) {
   await db
     .updateTable('orders')
-    .set({ status, ...STATE_OF[status] })
+    .set({ status, ...STATE_OF[status], ...(isFinal(status) ? { next_wake_at: null } : {}) })
     .where('id', '=', order.id)
     .execute();
 }

@@ -168,7 +168,9 @@ describe("an order's identity at the venue is whole or absent", () => {
   test('one venue OrderId belongs to one order for ever', async () => {
     expect(await constraintOf({ ...whole, order_id: 'first' })).toBeUndefined();
     expect(await constraintOf({ ...whole, order_id: 'second' })).toBe('orders_venue_identity');
-    expect(await constraintOf({ ...whole, order_id: 'first', dydx_client_id: 8 })).toBe('orders_order_id_key');
+    expect(await constraintOf({ ...whole, order_id: 'first', dydx_client_id: 8 })).toBe(
+      'orders_order_id_key',
+    );
   });
 
   test('a client id is a uint32', async () => {
@@ -219,14 +221,10 @@ test('a key is spent by a place with its body, or by a cancel', async () => {
 
 test('updated_at moves with every change', async () => {
   const order = await insertRow(db);
-  const before = await orderRow(db, order);
   await db.updateTable('orders').set({ gas_used: 1 }).where('id', '=', order.id).execute();
-  expect((await orderRow(db, order)).updated_at.getTime()).toBeGreaterThan(before.updated_at.getTime() - 1);
-  const { rows } = await db
+  const moved = db
     .selectFrom('orders')
     .select((eb) => eb('updated_at', '>', eb.ref('created_at')).as('moved'))
-    .where('id', '=', order.id)
-    .execute()
-    .then((rows) => ({ rows }));
-  expect(rows).toEqual([{ moved: true }]);
+    .where('id', '=', order.id);
+  expect(await moved.execute()).toEqual([{ moved: true }]);
 });

@@ -1,0 +1,216 @@
+// Claiming: what is due goes to one worker at a time, with what it must know to go on.
+import { sql } from 'kysely';
+import { afterAll, describe, expect, test } from 'vitest';
+import { normalizeDecimal } from '../../src/core/decimal.ts';
+import { type Database, openDatabase } from '../../src/store/database.ts';
+import { awaitProof, claimDue, hasDue } from '../../src/store/due-orders.ts';
+import { recordOrders, recordOutcomes, startResends } from '../../src/store/orders.ts';
+import { createDatabase } from '../support/databases.ts';
+import {
+  answerOf,
+  attemptOf,
+  immediate,
+  inMs,
+  newOrder,
+  openSession,
+  orderRow,
+  resign,
+  signed,
+} from './builders.ts';
+
+const database = await createDatabase();
+const { db } = database;
+const other = openDatabase({ url: database.url });
+afterAll(async () => {
+  await other.destroy();
+  await database[Symbol.asyncDispose]();
+});
+
+const LEASE_MS = 60_000;
+const claim = (limit = 1000) => claimDue(db, limit, LEASE_MS);
+
+async function makeDue(...orders: { id: string }[]): Promise<void> {
+  const ids = orders.map((order) => order.id);
+  await db
+    .updateTable('orders')
+    .set({ next_wake_at: inMs(-1000) })
+    .where('id', 'in', ids)
+    .execute();
+}
+
+async function recordDue(count: number) {
+  const orders = Array.from({ length: count }, () => ({ ...newOrder(), wakeAt: inMs(-1000) }));
+  await recordOrders(db, orders);
+  return orders;
+}
+
+describe('claimDue', () => {
+  test('finds nothing in what is not due yet, or waits for proof only', async () => {
+    const later = await signed(db);
+    const proofOnly = await signed(db);
+    await awaitProof(db, [proofOnly.id]);
+    expect(await hasDue(db)).toBe(false);
+    expect(await claim()).toEqual([]);
+    expect((await orderRow(db, later)).next_wake_at).toEqual(later.wakeAt);
+  });
+
+  test('gives an order to nobody else until its lease has ended', async () => {
+    const [order] = await recordDue(1);
+    expect((await claim()).map(({ id }) => id)).toEqual([order?.id]);
+    expect(await claim()).toEqual([]);
+    expect(await hasDue(db)).toBe(false);
+    const wakeAt = (await orderRow(db, order ?? { id: '' })).next_wake_at?.getTime() ?? 0;
+    expect(wakeAt - Date.now()).toBeGreaterThan(LEASE_MS / 2);
+    // The worker died: when the lease has ended the order is due again.
+    await makeDue(order ?? { id: '' });
+    expect(await hasDue(db)).toBe(true);
+    expect(await claim()).toHaveLength(1);
+  });
+
+  test('takes the oldest first, and no more than asked', async () => {
+    const orders = await recordDue(5);
+    for (const [index, { id }] of orders.entries()) {
+      const next_wake_at = inMs(-10_000 + 1000 * ((index * 3) % 5));
+      await db.updateTable('orders').set({ next_wake_at }).where('id', '=', id).execute();
+    }
+    const byAge = [0, 2, 4, 1, 3].map((index) => orders[index]?.id);
+    expect((await claim(2)).map(({ id }) => id).sort()).toEqual(byAge.slice(0, 2).sort());
+    expect((await claim(2)).map(({ id }) => id).sort()).toEqual(byAge.slice(2, 4).sort());
+    expect((await claim(2)).map(({ id }) => id)).toEqual(byAge.slice(4));
+  });
+
+  test('gives concurrent workers disjoint orders, and all of them', async () => {
+    const orders = await recordDue(200);
+    const claims = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => claimDue(index % 2 === 0 ? db : other, 30, LEASE_MS)),
+    );
+    const ids = [...claims.flat(), ...(await claim())].map(({ id }) => id);
+    expect(ids).toHaveLength(200);
+    expect(new Set(ids)).toEqual(new Set(orders.map(({ id }) => id)));
+  });
+
+  test('passes over an order that another session holds, without waiting', async () => {
+    const [held, free] = await recordDue(2);
+    await using session = await openSession(database.url);
+    await session.query('BEGIN');
+    await session.query('SELECT 1 FROM orders WHERE id = $1 FOR NO KEY UPDATE', [held?.id]);
+    expect((await claim()).map(({ id }) => id)).toEqual([free?.id]);
+    await session.query('ROLLBACK');
+    expect((await claim()).map(({ id }) => id)).toEqual([held?.id]);
+  });
+
+  test('brings the latest attempt and what was signed', async () => {
+    const order = await signed(db, { post_only: true }, { clientId: 4_294_967_295 });
+    await recordOutcomes(db, [answerOf(order, { outcome: 'deferred' })]);
+    await resign(db, order, 130, 2);
+    await resign(db, order, 135, 3);
+    await startResends(db, [{ id: order.id, attempt: 3, retryCount: 2 }]);
+    await recordOutcomes(db, [answerOf(order, { attempt: 3, outcome: 'doubt' })]);
+    await makeDue(order);
+    const [claimed] = await claim();
+    const expected = attemptOf({ clientId: 4_294_967_295, goodTilBlock: 135, attempt: 3 });
+    expect(claimed).toMatchObject({
+      id: order.id,
+      clientId: order.intent.client_id,
+      status: 'PENDING',
+      retryCount: 3,
+      orderUuid: order.attempt.orderUuid,
+      firstGoodTilBlock: 120,
+      goodTilBlocks: 20,
+      submitBy: order.submitBy,
+      postOnly: true,
+      content: {
+        owner: 'dydx1owner',
+        subaccountNumber: 0,
+        clientId: 4_294_967_295,
+        clobPairId: 0,
+        side: 'BUY',
+        type: 'LIMIT',
+        timeInForce: 'GTT',
+        quantums: 10_000_000_000n,
+        subticks: 6_000_000_000n,
+        reduceOnly: false,
+        postOnly: true,
+      },
+      latestAttempt: {
+        attempt: 3,
+        goodTilBlock: 135,
+        transmissions: 2,
+        outcome: 'doubt',
+        txHash: expected.tx.hash,
+        txBytes: expected.tx.bytes,
+      },
+    });
+  });
+
+  test('brings an unsigned order as it was asked for', async () => {
+    const order = { ...newOrder({ ...immediate, size: '0.1' }), wakeAt: inMs(-1) };
+    await recordOrders(db, [order]);
+    const [claimed] = await claim();
+    expect(claimed).toMatchObject({
+      type: 'MARKET',
+      timeInForce: 'IOC',
+      price: null,
+      goodTilBlocks: null,
+      firstGoodTilBlock: null,
+      content: null,
+      latestAttempt: null,
+      orderUuid: null,
+    });
+    expect(normalizeDecimal(claimed?.size ?? '')).toBe('0.1');
+  });
+
+  test('does not mix up the attempts of the orders that it brings', async () => {
+    const orders = await Promise.all(Array.from({ length: 20 }, () => signed(db)));
+    for (const [index, order] of orders.entries()) {
+      if (index % 2 === 0) await resign(db, order, 121 + index);
+    }
+    await makeDue(...orders);
+    const claimed = new Map((await claim()).map((order) => [order.id, order]));
+    for (const [index, order] of orders.entries()) {
+      expect(claimed.get(order.id)?.latestAttempt).toMatchObject({
+        attempt: index % 2 === 0 ? 2 : 1,
+        goodTilBlock: index % 2 === 0 ? 121 + index : 120,
+      });
+    }
+  });
+});
+
+test('awaitProof wakes nobody for these orders any more, and for no others', async () => {
+  const [done, rest] = await recordDue(2);
+  await awaitProof(db, [done?.id ?? '']);
+  await awaitProof(db, []);
+  expect((await claim()).map(({ id }) => id)).toEqual([rest?.id]);
+});
+
+/** Rows of orders that this session has read and not reported yet. */
+async function rowsRead(trx: Database): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    SELECT (seq_tup_read + idx_tup_fetch)::int AS count FROM pg_stat_xact_user_tables
+    WHERE relname = 'orders'`.execute(trx);
+  return rows[0]?.count ?? 0;
+}
+
+describe('where nothing is due, a large table costs no more than a small one', () => {
+  test.each([
+    ['hasDue', (trx: Database) => hasDue(trx)],
+    ['claimDue', (trx: Database) => claimDue(trx, 100, LEASE_MS)],
+  ] as const)('%s reads neither ended orders nor those whose time is still to come', async (_name, ask) => {
+    await using large = await createDatabase();
+    // As after an hour of trading: most have ended, some wait for their time.
+    await sql`
+      INSERT INTO orders (id, client_id, market, side, type, size, price, status, resolution, next_wake_at)
+      SELECT gen_random_uuid(), n::text, 'BTC-USD', 'BUY', 'LIMIT', 1, 1,
+        (CASE WHEN n % 20 = 0 THEN 'PENDING' ELSE 'EXPIRED' END)::order_status,
+        CASE WHEN n % 20 <> 0 THEN '{}'::jsonb END,
+        CASE WHEN n % 20 = 0 THEN clock_timestamp() + interval '1 hour' END
+      FROM generate_series(1, 10000) n`.execute(large.db);
+    await sql`ANALYZE orders`.execute(large.db);
+    const read = await large.db.transaction().execute(async (trx) => {
+      const before = await rowsRead(trx);
+      await ask(trx);
+      return (await rowsRead(trx)) - before;
+    });
+    expect(read).toBeLessThan(100);
+  });
+});
