@@ -1,9 +1,10 @@
 #!/usr/bin/env node
+import { existsSync } from 'node:fs';
 // The command line: one bin, `router`. An error is one readable line and a non-zero exit; --verbose adds the stack.
 import { Command, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
-import { readableError } from './cli/output.ts';
 import { STATUSES } from './core/status.ts';
+import { readableError } from './ops/readable-error.ts';
 
 const integer =
   (min: number, max: number) =>
@@ -14,6 +15,12 @@ const integer =
     }
     return number;
   };
+
+function uuid(value: string): string {
+  if (!/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(value))
+    throw new InvalidArgumentError('must be an order id (UUID)');
+  return value;
+}
 
 const program = new Command('router')
   .description('Durable order router for dYdX v4.')
@@ -76,7 +83,7 @@ program
   .option('--market <ticker>', 'only this market')
   .addOption(new Option('--status <status>', 'only this status').choices(STATUSES))
   .option('--limit <n>', 'at most this many', integer(1, 1_000), 50)
-  .option('--after <id>', 'go on behind this order id (the last one of the page before)')
+  .option('--after <id>', 'go on behind this order id (the last one of the page before)', uuid)
   .option('--json', 'one JSON object per line', false)
   .addHelpText('after', '\nExample:\n  npx router orders --market BTC-USD --status FILLED --limit 20')
   .action(async (options) => (await import('./cli/commands.ts')).runOrders(options));
@@ -91,6 +98,7 @@ program
   .action(async (options) => (await import('./cli/paper.ts')).runPaper(options));
 
 try {
+  if (existsSync('.env')) process.loadEnvFile('.env');
   await program.parseAsync();
 } catch (error) {
   console.error(`error: ${readableError(error)}`);

@@ -92,7 +92,7 @@ function unsent(order: ClaimedOrder, status: NeverSent['status'], reason: string
   };
 }
 
-/** blind: the market table or the key is not there (yet) */
+/** blind: the market table is not there (yet) */
 async function sign(
   deps: WakeDeps,
   order: ClaimedOrder,
@@ -100,7 +100,9 @@ async function sign(
   goodTilBlock: number | undefined,
 ): Promise<Signed | NeverSent | 'blind'> {
   const signer = deps.signer(order.account);
-  if (signer === undefined) return 'blind';
+  if (signer === undefined) {
+    return unsent(order, 'REJECTED', `account: ${order.account} is not configured`, deps.now());
+  }
   if (goodTilBlock !== undefined && order.content !== null && order.latestAttempt !== null) {
     const again = resignedOrder(order.content, goodTilBlock);
     return { order, attempt: await signAttempt(signer, again, order.latestAttempt.attempt + 1, height) };

@@ -5,8 +5,8 @@ import type { OrderStatus } from '../core/status.ts';
 import { chooseBackend } from '../queue/backend.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { migrate, migrationStatus, requireSchema } from '../store/migrator.ts';
-import { findOrder, listOrders } from '../store/reads.ts';
-import { describeRefusals, takeIn } from './intake.ts';
+import { findOrder, latestRejections, listOrders } from '../store/reads.ts';
+import { describeRefusals, describeRefused, takeIn } from './intake.ts';
 import { short, table, time } from './output.ts';
 import { storyAsJson, storyAsText } from './show.ts';
 
@@ -56,11 +56,8 @@ export async function runSubmit(file: string, json: boolean): Promise<number> {
     await takeIn(client, db, file, 'recorded', (taken) => {
       counts.set(taken.outcome, (counts.get(taken.outcome) ?? 0) + 1);
       if (json) console.log(JSON.stringify(taken));
-      else if ('refusals' in taken) {
-        console.error(
-          `line ${taken.line} ${taken.client_id ?? ''} refused: ${describeRefusals(taken.refusals)}`,
-        );
-      } else if (taken.outcome === 'duplicate') {
+      else if ('refusals' in taken) console.error(describeRefused(taken));
+      else if (taken.outcome === 'duplicate') {
         console.log(`line ${taken.line} ${taken.client_id} is a duplicate: it was recorded before`);
       }
     });
@@ -73,7 +70,11 @@ export async function runSubmit(file: string, json: boolean): Promise<number> {
 export async function runShow(tenant: string, clientId: string, json: boolean): Promise<void> {
   await withDatabase(async ({ db }) => {
     const story = await findOrder(db, tenant, clientId);
-    if (story === undefined) throw new Error(`no order with client_id ${clientId} (tenant ${tenant})`);
+    if (story === undefined) {
+      const [refused] = await latestRejections(db, tenant, clientId, 1);
+      const why = refused === undefined ? '' : `; it was refused: ${describeRefusals(refused.refusals)}`;
+      throw new Error(`no order with client_id ${clientId} (tenant ${tenant})${why}`);
+    }
     console.log(json ? JSON.stringify(storyAsJson(story), null, 2) : storyAsText(story));
   });
 }

@@ -54,3 +54,9 @@ export function describeRefusals(refusals: readonly Refusal[]): string {
     )
     .join('; ');
 }
+
+/** `refused line 3 my-order: size: …` */
+export function describeRefused(taken: Extract<Taken, { readonly refusals: unknown }>): string {
+  const name = taken.client_id === undefined ? '' : ` ${taken.client_id}`;
+  return `refused line ${taken.line}${name}: ${describeRefusals(taken.refusals)}`;
+}

@@ -98,5 +98,5 @@ function untilReady(child: ChildProcess, name: string, logFile: string): Promise
 /** Where a child says what went wrong. */
 function lastLine(file: string): string {
   const lines = readFileSync(file, 'utf8').trim().split('\n');
-  return lines.at(-1) ?? '(it said nothing)';
+  return lines.at(-1)?.replace(/^error: /, '') || '(it said nothing)';
 }

@@ -67,7 +67,7 @@ async function frame(db: Database, settled: number, total: number): Promise<stri
     order.status_reason ?? '',
   ]);
   return [
-    `settled ${settled}/${total}  ${counts.map(([status, count]) => `${status} ${count}`).join('  ')}`,
+    `settled ${settled}/${total}  ${counts.map(([status, count]) => `${status} ${count}`).join('  ')}`.trimEnd(),
     '',
     ...table([['client id', 'market', 'side', 'type', 'price', 'filled', 'status', 'reason'], ...rows]).split(
       '\n',

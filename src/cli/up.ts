@@ -11,7 +11,7 @@ import { startEmbeddedPostgres } from '../store/embedded-postgres.ts';
 import { highestKnownBlock, requireChain } from '../store/installation.ts';
 import { migrate } from '../store/migrator.ts';
 import { PAPER_CHAIN_ID } from '../venue/networks.ts';
-import { describeRefusals, type Taken, takeIn } from './intake.ts';
+import { describeRefused, type Taken, takeIn } from './intake.ts';
 import { type ProcessSpec, type Running, startProcess } from './processes.ts';
 import { createScreen, type Screen } from './screen.ts';
 import { watchUntilSettled } from './settle.ts';
@@ -47,7 +47,7 @@ export async function up(options: UpOptions): Promise<number> {
     const { summary, isSettled } = await runSession(options, interrupt.signal);
     if (options.json && summary) process.stdout.write(`${JSON.stringify(summary)}\n`);
     if (!options.exitWhenSettled) return 0;
-    return isSettled && summary !== undefined && summary.unproven + summary.mismatched === 0 ? 0 : 1;
+    return isSettled && summary !== undefined && summary.unproven + (summary.mismatched ?? 0) === 0 ? 0 : 1;
   } finally {
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
@@ -99,7 +99,7 @@ async function runSession(options: UpOptions, signal: AbortSignal): Promise<Sess
   await takeIn(client, db, file, 'queued', (item) => {
     taken.push(item);
     if ('refusals' in item) {
-      screen.line(`  refused line ${item.line} ${item.client_id ?? ''}: ${describeRefusals(item.refusals)}`);
+      screen.line(`  ${describeRefused(item)}`);
     }
   });
   const keys = taken.flatMap((item) => ('refusals' in item ? [] : [item]));
@@ -112,6 +112,7 @@ async function runSession(options: UpOptions, signal: AbortSignal): Promise<Sess
   const story = await exampleStory(db, keys);
   if (story !== undefined) screen.line(`\none order, whole (npx router show CLIENT_ID):\n\n${story}`);
   screen.line(summaryAsText(summary));
+  if (!watched.isSettled) screen.line('Not every intent is final yet: the next start goes on with them.');
   if (!options.exitWhenSettled && !signal.aborted) {
     screen.line(
       '\nrunning; Ctrl-C ends it. In another terminal: npx router orders, npx router show CLIENT_ID',

@@ -25,7 +25,7 @@ const text = (max: number) =>
     .refine((value) => !value.includes('\0') && value.isWellFormed(), 'must be text without NUL bytes');
 
 const decimal = z
-  .string()
+  .string('must be a decimal string such as "0.25"')
   .max(40)
   .regex(
     /^\d{1,20}(\.\d{1,18})?$/,
@@ -128,7 +128,8 @@ function refusalsOf(issue: z.core.$ZodIssue): Refusal[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => schemaRefusal(cut(key), 'is not a field of an intent'));
   }
-  return [schemaRefusal(cut(path), issue.message)];
+  const isMissing = issue.message.endsWith('received undefined');
+  return [schemaRefusal(cut(path), isMissing ? 'is required' : issue.message)];
 }
 
 function cut(field: string): string {

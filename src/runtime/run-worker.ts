@@ -1,6 +1,8 @@
 // The life of a worker process: start, ready, run, stop. SIGTERM and SIGINT stop it within the deadline; a second
 // signal ends it at once; so does the end of the process that started it with a channel.
+import { existsSync } from 'node:fs';
 import { ConfigError, readConfig } from '../config.ts';
+import { readableError } from '../ops/readable-error.ts';
 import { type Context, openContext, type Service } from './context.ts';
 
 /** Exit codes: 1 start-up failed, 130 ended by a second signal or by the deadline. */
@@ -10,6 +12,7 @@ export async function runWorker(
 ): Promise<void> {
   let context: Context | undefined;
   try {
+    if (existsSync('.env')) process.loadEnvFile('.env');
     const { config, secrets } = readConfig(process.env);
     context = await openContext(component, config, secrets);
     const service = await start(context);
@@ -17,8 +20,8 @@ export async function runWorker(
     process.send?.('ready');
   } catch (error) {
     await context?.close().catch(() => {});
-    const hint = error instanceof Error ? error.message : String(error);
-    console.error(error instanceof ConfigError ? hint : `${component} did not start: ${hint}`);
+    const line = readableError(error);
+    console.error(error instanceof ConfigError ? line : `${component} did not start: ${line}`);
     process.exit(1);
   }
 }

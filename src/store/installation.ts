@@ -14,7 +14,7 @@ export async function requireChain(db: Database, chainId: string): Promise<strin
     .executeTakeFirstOrThrow();
   if (chain_id !== chainId) {
     throw new Error(
-      `the database belongs to chain ${chain_id}, not ${chainId}: set DATABASE_URL to another one`,
+      `the database belongs to chain ${chain_id}, not ${chainId}: use another database (DATABASE_URL, or another --data-dir)`,
     );
   }
   return id;

@@ -13,7 +13,9 @@ export type MigrationStatus = { readonly name: string; readonly appliedAt: Date 
 export async function migrate(db: Database): Promise<readonly string[]> {
   const { error, results } = await migratorOf(db).migrateToLatest();
   if (error !== undefined) {
-    const failed = results?.find((result) => result.status === 'Error')?.migrationName ?? 'a migration';
+    const failed = results?.find((result) => result.status === 'Error')?.migrationName;
+    // Before the first migration it is the connection: whoever reports it knows more about that.
+    if (failed === undefined) throw error;
     throw new Error(`${failed} failed and nothing was changed: ${messageOf(error)}`, { cause: error });
   }
   return (results ?? []).map((result) => result.migrationName);

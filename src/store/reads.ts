@@ -172,6 +172,15 @@ export async function rejectedSince(db: Database, keys: readonly OrderKey[], sin
   return rows;
 }
 
+/** Newest first. */
+export async function latestRejections(db: Database, tenantId: string, clientId: string, limit: number) {
+  const { rows } = await sql<{ refusals: Refusal[]; created_at: Date }>`
+    SELECT refusals, created_at FROM intent_rejections
+    WHERE coalesce(tenant_id, 'default') = ${tenantId} AND client_id = ${clientId}
+    ORDER BY id DESC LIMIT ${limit}`.execute(db);
+  return rows;
+}
+
 export async function countByStatus(db: Database): Promise<Record<OrderStatus, number>> {
   const rows = await db
     .selectFrom('orders')

@@ -212,8 +212,6 @@ export async function requestCancel(db: Database, order: { readonly id: string }
     .execute();
 }
 
-// --- the venue's reports ---
-
 /** A fill of 1 in block 110, provably the order's. */
 export function fillOf(order: SignedOrder, changes: Partial<Fill> = {}): Fill {
   return {
@@ -254,9 +252,7 @@ export function reportOf(cursor: Cursor, fills: readonly Fill[], height?: number
   };
 }
 
-// --- rows as they may stand in the table, for what no use case would write ---
-
-/** What the CHECK constraints ask of a row in this status. */
+/** For rows that no use case would write: what the CHECK constraints ask of a row in this status. */
 export const STATE_OF = {
   PENDING: { filled_size: '0', resolution: null },
   OPEN: { filled_size: '0', resolution: null },
@@ -293,8 +289,6 @@ export async function setStatus(db: Database, order: { readonly id: string }, st
     .where('id', '=', order.id)
     .execute();
 }
-
-// --- other sessions ---
 
 export type Session = AsyncDisposable & pg.Client;
 
