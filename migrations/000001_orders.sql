@@ -69,6 +69,7 @@ CREATE TABLE orders (
   subticks BIGINT CHECK (subticks > 0),
   first_good_til_block INTEGER,
   good_til_block INTEGER, -- the highest ever signed: at this indexer height the order is dead
+  attempt_count SMALLINT NOT NULL DEFAULT 0 CHECK (attempt_count >= 0),
 
   -- state
   status order_status NOT NULL DEFAULT 'PENDING',
@@ -108,6 +109,7 @@ CREATE TABLE orders (
   CONSTRAINT orders_good_til_block_window CHECK (
     (good_til_block IS NULL) = (first_good_til_block IS NULL) AND good_til_block - first_good_til_block BETWEEN 0 AND 40
   ),
+  CONSTRAINT orders_attempts_have_identity CHECK ((attempt_count > 0) = (good_til_block IS NOT NULL)),
   CONSTRAINT orders_identity_whole CHECK (
     num_nulls(order_id, owner, dydx_client_id, clob_pair_id, order_flags, quantums, subticks, good_til_block) IN (0, 8)
   ),
@@ -145,7 +147,7 @@ CREATE TABLE order_attempts (
   transmissions INTEGER NOT NULL DEFAULT 1 CHECK (transmissions >= 1),
   outcome TEXT CHECK (outcome IN ('accepted', 'known', 'refused', 'deferred', 'doubt')),
   codespace TEXT,
-  code INTEGER,
+  code BIGINT, -- ABCI codes are uint32
   log TEXT,
   created_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
   answered_at TIMESTAMPTZ,
@@ -269,11 +271,12 @@ BEGIN
 END $$;
 CREATE TRIGGER check_order_update BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION check_order_update();
 
+-- pg_temp comes last: a temporary table of the same name must not take the audit trail's rows.
 -- History: on creation, on every change of status, on every fill; nobody else writes it. One INSERT per statement:
 -- a row trigger costs 17 % more. The SETs keep the plan of a first one-row batch (a nested loop) from being
 -- cached for a batch of 1,000.
 CREATE FUNCTION record_order_creation() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-  SET search_path FROM CURRENT AS $$
+  SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   INSERT INTO order_status_history (order_id, new_status, reason, tx_hash, block_height, filled_size, remaining_size, metadata)
   SELECT id, status, coalesce(status_reason, 'recorded'), tx_hash, block_height, filled_size, remaining_size,
@@ -285,7 +288,7 @@ CREATE TRIGGER record_order_creation AFTER INSERT ON orders
   REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION record_order_creation();
 
 CREATE FUNCTION record_order_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-  SET search_path FROM CURRENT
+  SET search_path = pg_catalog, public, pg_temp
   SET enable_nestloop = off SET enable_mergejoin = off SET enable_hashjoin = on AS $$
 BEGIN
   INSERT INTO order_status_history

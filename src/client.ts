@@ -7,9 +7,10 @@ import { rejectionOf, spentClientId } from './app/submit.ts';
 import { type Intent, type IntentInput, intentHash, type Refusal, submitDeadline } from './core/intent.ts';
 import { chooseBackend } from './queue/backend.ts';
 import { addPlaceJobs, addWakeJob, ORDERS_QUEUE, type OrdersJob } from './queue/jobs.ts';
+import { repeatTransient } from './store/batcher.ts';
 import { openDatabase } from './store/database.ts';
 import { loadMarkets } from './store/markets.ts';
-import { keyOf, recordOrders, spentKeys } from './store/orders.ts';
+import { keyOf, type Recorded, recordOrders, spentKeys } from './store/orders.ts';
 import { type Rejection, recordRejections } from './store/rejections.ts';
 
 export type { IntentInput, Refusal };
@@ -96,61 +97,67 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
       planSettings: { marketSlippagePpm: 1, iocGoodTilBlocks: 1 },
     };
     const accepted = raws.map((raw) => acceptIntent(raw, now, door));
-    const intents = accepted.flatMap((result) => (result.ok ? [result.intent] : []));
-    const spent = await spentKeys(db, intents);
+    const spent = await spentKeys(
+      db,
+      accepted.flatMap(({ intent }) => (intent === undefined ? [] : [intent])),
+    );
     const fresh: Intent[] = [];
     const rejections: Rejection[] = [];
+    const refuse = (
+      raw: unknown,
+      index: number,
+      outcome: 'invalid' | 'conflict',
+      refusals: readonly Refusal[],
+    ): Enqueued => {
+      const rejection = rejectionOf(raw, `${call}#${start + index}`, refusals);
+      rejections.push(rejection);
+      return { client_id: rejection.clientId, outcome, refusals };
+    };
     const results = accepted.map((result, index): Enqueued => {
       const raw = raws[index];
-      const place = `${call}#${start + index}`;
-      if (!result.ok) {
-        const rejection = rejectionOf(raw, place, result.refusals);
-        rejections.push(rejection);
-        return { client_id: rejection.clientId, outcome: 'invalid', refusals: result.refusals };
-      }
+      if (result.intent === undefined) return refuse(raw, index, 'invalid', result.ok ? [] : result.refusals);
       const { intent } = result;
       const { client_id, tenant_id } = intent;
       const known = spent.get(keyOf(intent));
-      if (known === undefined) {
-        spent.set(keyOf(intent), intentHash(intent));
-        fresh.push(intent);
-        return { client_id, tenant_id, outcome: until };
-      }
+      // Asked first: what was recorded when it was still welcome is a duplicate now, not refused.
       if (known === intentHash(intent)) return { client_id, tenant_id, outcome: 'duplicate' };
-      rejections.push(rejectionOf(raw, place, [spentClientId]));
-      return { client_id, outcome: 'conflict', refusals: [spentClientId] };
+      if (known !== undefined) return refuse(raw, index, 'conflict', [spentClientId]);
+      if (!result.ok) return refuse(raw, index, 'invalid', result.refusals);
+      spent.set(keyOf(intent), intentHash(intent));
+      fresh.push(intent);
+      return { client_id, tenant_id, outcome: until };
     });
-    await recordRejections(db, rejections);
     if (until === 'queued') {
+      await recordRejections(db, rejections);
       await addPlaceJobs(queue, fresh);
       return results;
     }
-    const lost = await record(fresh, now);
-    return results.map((result) => (result.outcome === 'recorded' && lost.get(result.client_id)) || result);
+    const recorded = await record(fresh, now);
+    const final = results.map((result, index): Enqueued => {
+      if (result.outcome !== 'recorded') return result;
+      // Another producer may have been faster.
+      const outcome = recorded.get(keyOf(result)) ?? 'recorded';
+      if (outcome === 'conflict') return refuse(raws[index], index, 'conflict', [spentClientId]);
+      return { ...result, outcome };
+    });
+    await recordRejections(db, rejections);
+    return final;
   }
 
-  /** @returns those that another producer recorded first, by client_id */
-  async function record(intents: readonly Intent[], now: Date): Promise<Map<string, Enqueued>> {
+  /** @returns what became of each, by keyOf */
+  async function record(intents: readonly Intent[], now: Date): Promise<Map<string, Recorded>> {
     if (intents.length === 0) return new Map();
-    const recorded = await recordOrders(
-      db,
-      intents.map((intent) => ({
-        id: uuidv7(),
-        intent,
-        intentHash: intentHash(intent),
-        enqueuedAt: now,
-        submitBy: submitDeadline(intent, now),
-        wakeAt: now,
-        attempt: undefined,
-      })),
-    );
-    return new Map(
-      intents.flatMap(({ client_id, tenant_id }, index): [string, Enqueued][] => {
-        const outcome = recorded[index];
-        if (outcome === 'duplicate') return [[client_id, { client_id, tenant_id, outcome }]];
-        return outcome === 'conflict' ? [[client_id, { client_id, outcome, refusals: [spentClientId] }]] : [];
-      }),
-    );
+    const orders = intents.map((intent) => ({
+      id: uuidv7(),
+      intent,
+      intentHash: intentHash(intent),
+      enqueuedAt: now,
+      submitBy: submitDeadline(intent, now),
+      wakeAt: now,
+      attempt: undefined,
+    }));
+    const recorded = await repeatTransient(() => recordOrders(db, orders));
+    return new Map(intents.map((intent, index) => [keyOf(intent), recorded[index] ?? 'conflict']));
   }
 
   async function close(): Promise<void> {

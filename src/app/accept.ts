@@ -14,12 +14,13 @@ export type Door = {
 
 export type Accepted =
   | { readonly ok: true; readonly intent: Intent; readonly plan: Plan | undefined }
-  | { readonly ok: false; readonly refusals: readonly Refusal[] };
+  /** intent: it is one, but not now or not here; it may have been recorded before */
+  | { readonly ok: false; readonly refusals: readonly Refusal[]; readonly intent: Intent | undefined };
 
 /** @param offeredAt when it was offered: a submit_by that had passed by then is refused, a later one may expire */
 export function acceptIntent(raw: unknown, offeredAt: Date, door: Door): Accepted {
   const parsed = parseIntent(raw);
-  if (!parsed.ok) return parsed;
+  if (!parsed.ok) return { ...parsed, intent: undefined };
   const { intent } = parsed;
   const refusals = refuseByTime(intent, offeredAt);
   if (door.accounts !== undefined && !door.accounts.has(intent.account)) {
@@ -31,10 +32,10 @@ export function acceptIntent(raw: unknown, offeredAt: Date, door: Door): Accepte
     });
   }
   if (door.findMarket === undefined) {
-    return refusals.length > 0 ? { ok: false, refusals } : { ok: true, intent, plan: undefined };
+    return refusals.length > 0 ? { ok: false, refusals, intent } : { ok: true, intent, plan: undefined };
   }
   const planned = planOrder(intent, door.findMarket(intent.market), door.planSettings);
   if (!planned.ok) refusals.push(planned.refusal);
-  if (refusals.length > 0 || !planned.ok) return { ok: false, refusals };
+  if (refusals.length > 0 || !planned.ok) return { ok: false, refusals, intent };
   return { ok: true, intent, plan: planned.plan };
 }

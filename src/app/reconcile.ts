@@ -1,6 +1,6 @@
 // Makes statuses true: reads height and fills of every subaccount that has orders of ours, in this order, and books
 // what they prove. The cursor in the database keeps runs of several replicas from booking one page twice.
-import type { Indexer } from '../core/ports.ts';
+import type { Fill, Indexer } from '../core/ports.ts';
 import type { Booked, Cursor, CursorState, VenueReport } from '../store/reconciling.ts';
 import type { Logs } from './submit.ts';
 
@@ -8,7 +8,8 @@ export type ReconcileDeps = {
   readonly indexer: Indexer;
   readonly listCursors: () => Promise<readonly CursorState[]>;
   readonly book: (report: VenueReport) => Promise<Booked | undefined>;
-  readonly resetCursor: (cursor: Cursor) => Promise<void>;
+  /** The chain's newest block by a validator; undefined when it cannot be asked: nothing is settled then. */
+  readonly chainHeight: () => number | undefined;
   /** fills a page; 200 keeps a page's transaction short, 1000 is the venue's limit */
   readonly pageSize: number;
   readonly log: Logs;
@@ -42,47 +43,114 @@ export async function reconcileAll(deps: ReconcileDeps, run: number): Promise<Re
   return { fills, settled };
 }
 
+/** Blocks that an indexer may be ahead of our validator; more is another chain, or nonsense. */
+const MAX_AHEAD_BLOCKS = 20;
+
 /** Height first, then fills up to the end of the list: so every fill up to that height has been read. */
 export async function reconcileSubaccount(deps: ReconcileDeps, start: Cursor): Promise<ReconcileRun> {
-  const { owner, subaccountNumber } = start;
-  const height = await deps.indexer.height();
-  const isBackwards = height < start.height;
-  if (isBackwards) {
-    deps.log.error({ owner, height, was: start.height }, 'indexer height went backwards, nothing is settled');
-  }
+  const height = believedHeight(deps, start, await deps.indexer.height());
+  const run = { fills: 0, settled: 0 };
   let cursor = start;
-  let fills = 0;
-  let settled = 0;
   // The page that holds the last fill that was read: it must still be there, or the offset means nothing.
-  let page = Math.floor(Math.max(0, cursor.fillsRead - 1) / deps.pageSize) + 1;
+  let page = pageOf(deps, cursor.fillsRead - 1);
   for (;;) {
-    const offset = (page - 1) * deps.pageSize;
-    const read = await deps.indexer.fills(owner, subaccountNumber, page, deps.pageSize);
-    const known = Math.max(0, cursor.fillsRead - offset);
+    const read = await readPage(deps, cursor, page);
+    const known = Math.max(0, cursor.fillsRead - read.offset);
     if (known > 0 && read.fills[known - 1]?.id !== cursor.lastFillId) {
-      deps.log.error(
-        { owner, fills_read: cursor.fillsRead },
-        'the list of fills has changed, it will be read again',
-      );
-      await deps.resetCursor(cursor);
-      return { fills, settled };
+      run.fills += await readAgain(deps, cursor);
+      return run;
     }
-    const isLastPage = read.fills.length < deps.pageSize;
     const booked = await deps.book({
       cursor,
       fills: read.fills.slice(known),
-      fillsRead: offset + read.fills.length,
+      fillsRead: read.end,
       lastFillId: read.fills.at(-1)?.id ?? cursor.lastFillId,
-      height: isLastPage && !isBackwards ? height : undefined,
+      height: read.isWhole ? height : undefined,
     });
     // Another replica was faster: its booking is as good as ours.
-    if (booked === undefined) return { fills, settled };
-    fills += booked.bookings.length;
-    settled += booked.settled.length;
+    if (booked === undefined) return run;
+    run.fills += booked.bookings.length;
+    run.settled += booked.settled.length;
     report(deps.log, booked);
     cursor = booked.cursor;
-    if (!isLastPage) page += 1;
-    else if (!booked.hasMore) return { fills, settled };
+    if (read.isFull) page += 1;
+    else if (!booked.hasMore || !read.isWhole) return run;
+  }
+}
+
+/** Undefined: not to be believed, nothing is settled with it. */
+function believedHeight(deps: ReconcileDeps, cursor: Cursor, height: number): number | undefined {
+  const fields = { owner: cursor.owner, height };
+  const chainHeight = deps.chainHeight();
+  if (height < cursor.height) {
+    deps.log.error({ ...fields, was: cursor.height }, 'indexer height went backwards, nothing is settled');
+    return undefined;
+  }
+  if (chainHeight === undefined) {
+    deps.log.warn(fields, 'no validator confirms the indexer height, nothing is settled');
+    return undefined;
+  }
+  if (height > chainHeight + MAX_AHEAD_BLOCKS) {
+    deps.log.error(
+      { ...fields, chain_height: chainHeight },
+      'indexer height is ahead of the chain, nothing is settled',
+    );
+    return undefined;
+  }
+  return height;
+}
+
+type Page = {
+  readonly fills: readonly Fill[];
+  readonly offset: number;
+  /** offset behind the last of them */
+  readonly end: number;
+  readonly isFull: boolean;
+  /** the list ends here, and is as long as the venue says */
+  readonly isWhole: boolean;
+};
+
+function pageOf(deps: ReconcileDeps, index: number): number {
+  return Math.floor(Math.max(0, index) / deps.pageSize) + 1;
+}
+
+async function readPage(deps: ReconcileDeps, cursor: Cursor, page: number): Promise<Page> {
+  const { fills, totalResults } = await deps.indexer.fills(
+    cursor.owner,
+    cursor.subaccountNumber,
+    page,
+    deps.pageSize,
+  );
+  const offset = (page - 1) * deps.pageSize;
+  const end = offset + fills.length;
+  const isFull = fills.length === deps.pageSize;
+  // Shorter than its own count is a stale or broken answer: good for booking, not for proof.
+  return { fills, offset, end, isFull, isWhole: !isFull && end === totalResults };
+}
+
+/**
+ * The last fill is not where it was. The list is read from its start; what it holds is booked, and only when the
+ * last fill is found again is its new place believed. Until then nothing is settled: a list that lacks what was
+ * booked before proves nothing.
+ */
+async function readAgain(deps: ReconcileDeps, cursor: Cursor): Promise<number> {
+  const { owner, fillsRead, lastFillId } = cursor;
+  deps.log.error({ owner, fills_read: fillsRead, last_fill_id: lastFillId }, 'the list of fills has changed');
+  let fills = 0;
+  for (let page = 1; ; page++) {
+    const read = await readPage(deps, cursor, page);
+    const place = read.fills.findIndex(({ id }) => id === lastFillId);
+    const isFound = place !== -1;
+    const booked = await deps.book({
+      cursor,
+      fills: read.fills,
+      fillsRead: isFound ? read.offset + place + 1 : fillsRead,
+      lastFillId,
+      height: undefined,
+    });
+    fills += booked?.bookings.length ?? 0;
+    if (booked !== undefined) report(deps.log, booked);
+    if (isFound || booked === undefined || !read.isFull) return fills;
   }
 }
 

@@ -2,10 +2,10 @@
 // and one round trip an order. Whatever dies in between leaves a row that is due again (src/app/wake.ts).
 import { v7 as uuidv7 } from 'uuid';
 import { judge } from '../core/answers.ts';
-import { type Intent, intentHash, type Refusal, submitDeadline } from '../core/intent.ts';
+import { type Intent, intentHash, parseIntent, type Refusal, submitDeadline } from '../core/intent.ts';
 import { orderUuid } from '../core/order-uuid.ts';
 import { type Plan, venueOrder } from '../core/plan.ts';
-import type { Signer, Validator, VenueOrder } from '../core/ports.ts';
+import type { SignedTx, Signer, Validator, VenueOrder } from '../core/ports.ts';
 import { backoff } from '../core/retry.ts';
 import type { Batcher } from '../store/batcher.ts';
 import type { AttemptOutcome, NewAttempt, NewOrder, Recorded } from '../store/orders.ts';
@@ -29,7 +29,13 @@ export type SubmitDeps = {
   /** before the first order of a subaccount: from which block on its fills are ours */
   readonly ensureCursor: (owner: string, subaccountNumber: number, height: number) => Promise<void>;
   readonly record: Batcher<NewOrder, Recorded>;
+  /** the row itself is at fault, not the database */
+  readonly isDataError: (error: unknown) => boolean;
   readonly recordOutcome: Batcher<AttemptOutcome, undefined>;
+  /** undefined: the client_id is free */
+  readonly findKey: (intent: Intent) => Promise<'duplicate' | 'conflict' | undefined>;
+  /** false: the oracle price is too old to bound a MARKET order with */
+  readonly isOracleFresh: () => boolean;
   readonly reject: (rejections: readonly Rejection[]) => Promise<void>;
   /** Asks for a wake-up after that time. */
   readonly wakeIn: (delayMs: number) => void;
@@ -53,24 +59,36 @@ export type PlaceJob = {
 /** Resolves when every intent is recorded and, as far as possible now, sent; throws on broken infrastructure. */
 export async function place(deps: SubmitDeps, job: PlaceJob): Promise<void> {
   const door = deps.door();
-  const rejections: Rejection[] = [];
-  const accepted: Promise<Rejection | undefined>[] = [];
-  job.intents.forEach((raw, index) => {
+  const works = job.intents.map(async (raw, index): Promise<Rejection | undefined> => {
     const source = `${job.source}#${index}`;
     const result = acceptIntent(raw, job.offeredAt, door);
-    if (result.ok) accepted.push(placeOne(deps, result.intent, result.plan, job.offeredAt, source));
-    else rejections.push(rejectionOf(raw, source, result.refusals));
+    if (result.ok) return placeOne(deps, result.intent, result.plan, job.offeredAt, source);
+    // What was recorded when it was still welcome is a duplicate now, not refused: it may be filling.
+    const known = result.intent === undefined ? undefined : await deps.findKey(result.intent);
+    if (known === 'duplicate') return undefined;
+    return rejectionOf(raw, source, known === 'conflict' ? [spentClientId] : result.refusals);
   });
-  const settled = await Promise.allSettled(accepted);
-  for (const result of settled) {
-    if (result.status === 'fulfilled' && result.value !== undefined) rejections.push(result.value);
-  }
+  const settled = await Promise.allSettled(works);
+  const rejections = settled.flatMap((result) =>
+    result.status === 'fulfilled' && result.value ? [result.value] : [],
+  );
   await deps.reject(rejections);
-  for (const rejection of rejections) {
-    deps.log.info({ client_id: rejection.clientId, refusals: rejection.refusals }, 'intent refused');
+  for (const { clientId, refusals } of rejections) {
+    deps.log.info({ client_id: clientId, refusals }, 'intent refused');
   }
   const failed = settled.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
+}
+
+/** Ends a job that must not be tried again: what of it is recorded goes on by itself, the rest is refused. */
+export async function refuseJob(deps: SubmitDeps, job: PlaceJob, reason: string): Promise<void> {
+  const refusals: Rejection['refusals'] = [{ field: '', code: 'internal', reason }];
+  const works = job.intents.map(async (raw, index) => {
+    const parsed = parseIntent(raw);
+    const known = parsed.ok ? await deps.findKey(parsed.intent) : undefined;
+    return known === 'duplicate' ? [] : [rejectionOf(raw, `${job.source}#${index}`, refusals)];
+  });
+  await deps.reject((await Promise.all(works)).flat());
 }
 
 async function placeOne(
@@ -93,14 +111,22 @@ async function placeOne(
     wakeAt: new Date(deps.now().getTime() + wakeAfterMs),
     attempt,
   };
-  const recorded = await deps.record.push(order);
+  let recorded: Recorded;
+  try {
+    recorded = await deps.record.push(order);
+  } catch (error) {
+    if (!deps.isDataError(error)) throw error;
+    // Trying again would fail again: it is refused, in words that can be stored.
+    deps.log.error({ client_id: intent.client_id, error: String(error) }, 'intent cannot be stored');
+    return rejectionOf(intent, source, [{ field: '', code: 'internal', reason: 'cannot be stored' }]);
+  }
   if (recorded === 'conflict') {
     return rejectionOf(intent, source, [spentClientId]);
   }
   // A duplicate's row is its own work: whoever recorded it, or the sweep, goes on with it.
   if (recorded === 'duplicate') return undefined;
   if (attempt === undefined) deps.wakeIn(0);
-  else await transmit(deps, { id: order.id, submitBy, retryCount: 0, transmissions: 1, attempt });
+  else await transmit(deps, { id: order.id, submitBy, retryCount: 0, attempt: 1, tx: attempt.tx });
   return undefined;
 }
 
@@ -108,47 +134,44 @@ async function signFirst(deps: SubmitDeps, intent: Intent, plan: Plan): Promise<
   const signer = deps.signer(intent.account);
   const height = deps.height();
   if (signer === undefined || height === undefined) return undefined;
+  if (intent.type === 'MARKET' && !deps.isOracleFresh()) return undefined;
   await deps.ensureCursor(signer.owner, intent.subaccount_number, height);
   const clientId = await deps.nextClientId();
   const order = venueOrder(plan, signer.owner, intent.subaccount_number, clientId, height);
-  return signAttempt(signer, order, 1, height);
+  return signAttempt(signer, order, height);
 }
 
 export async function signAttempt(
   signer: Signer,
   order: VenueOrder,
-  attempt: number,
   signedHeight: number,
 ): Promise<NewAttempt> {
-  return { attempt, order, orderUuid: orderUuid(order.id), signedHeight, tx: await signer.sign(order) };
+  return { order, orderUuid: orderUuid(order.id), signedHeight, tx: await signer.sign(order) };
 }
 
 export type Transmission = {
   readonly id: string;
   readonly submitBy: Date | undefined;
+  /** transmissions of the whole order before this one */
   readonly retryCount: number;
-  /** of the whole order, this one included */
-  readonly transmissions: number;
-  readonly attempt: {
-    readonly attempt: number;
-    readonly tx: { readonly bytes: Uint8Array; readonly hash: string };
-  };
+  readonly attempt: number;
+  readonly tx: SignedTx;
 };
 
 /** The bytes are stored already. Sends them once and stores the judged answer. */
 export async function transmit(deps: SubmitDeps, transmission: Transmission): Promise<void> {
-  const { id, submitBy, attempt } = transmission;
-  // Stale orders are not sent: checked at the last moment, on every way to the venue. The row stays due.
-  if (submitBy !== undefined && submitBy <= deps.now()) return;
-  const answer = await deps.validator.broadcast(attempt.tx.bytes);
-  const verdict = judge(answer, transmission.transmissions);
+  const { id, submitBy, attempt, retryCount, tx } = transmission;
+  // Stale orders are not sent: asked at the last moment, when the socket is free. The row stays due.
+  const mayLeave = () => submitBy === undefined || deps.now() < submitBy;
+  const answer = await deps.validator.broadcast(tx.bytes, mayLeave);
+  const verdict = judge(answer, retryCount + 1);
   const needsRetry = verdict.outcome === 'doubt' || verdict.outcome === 'deferred';
-  const delayMs = needsRetry ? backoff(transmission.retryCount, deps.random()) : undefined;
+  const delayMs = needsRetry ? backoff(retryCount, deps.random()) : undefined;
   const { isRejection, codespace, code, log } = verdict;
-  const tx_hash = attempt.tx.hash;
+  const tx_hash = tx.hash;
   await deps.recordOutcome.push({
     id,
-    attempt: attempt.attempt,
+    attempt,
     outcome: verdict.outcome,
     codespace,
     code,

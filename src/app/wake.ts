@@ -1,21 +1,24 @@
 // Goes on with recorded orders that are due: those that a door only recorded, those whose answer was lost, those
 // that were told "not now". What to do is decided in src/core/wake.ts.
-import { planOrder, resignedOrder, venueOrder } from '../core/plan.ts';
-import { decideWake } from '../core/wake.ts';
+import { type Plannable, planOrder, resignedOrder, venueOrder } from '../core/plan.ts';
+import { type DueOrder, decideWake } from '../core/wake.ts';
+import type { Batcher } from '../store/batcher.ts';
 import type { ClaimedOrder } from '../store/due-orders.ts';
-import type { NeverSent, NewAttempt, Resend } from '../store/orders.ts';
+import type { NeverSent, NewAttempt, Resend, StartAttempt } from '../store/orders.ts';
 import { type SubmitDeps, signAttempt, transmit } from './submit.ts';
 
 export type WakeDeps = SubmitDeps & {
   readonly claim: (limit: number, leaseMs: number) => Promise<readonly ClaimedOrder[]>;
-  readonly startAttempts: (
-    attempts: readonly (NewAttempt & { id: string; wakeAt: Date })[],
-  ) => Promise<ReadonlySet<string>>;
-  readonly startResends: (resends: readonly Resend[]) => Promise<ReadonlySet<string>>;
-  readonly endNeverSent: (orders: readonly NeverSent[]) => Promise<ReadonlySet<string>>;
+  /** the number of the attempt that may be sent; undefined: the attempt rule forbids it */
+  readonly startAttempt: Batcher<StartAttempt, number | undefined>;
+  /** false: another claimer has it */
+  readonly startResend: Batcher<Resend, boolean>;
+  readonly endNeverSent: Batcher<NeverSent, boolean>;
   readonly awaitProof: (ids: readonly string[]) => Promise<void>;
   readonly resignWindowBlocks: number;
   readonly iocGoodTilBlocks: number;
+  /** true: what is not claimed yet is left to others */
+  readonly isStopping: () => boolean;
 };
 
 const BATCH = 100;
@@ -25,91 +28,94 @@ const BLIND_RETRY_MS = 500;
 /** Works until nothing is due. @returns how many orders it held */
 export async function wake(deps: WakeDeps): Promise<number> {
   let total = 0;
-  for (;;) {
+  while (!deps.isStopping()) {
     const claimed = await deps.claim(BATCH, deps.resendAfterMs);
     total += claimed.length;
     if (claimed.length > 0) await goOn(deps, claimed);
-    if (claimed.length < BATCH) return total;
+    if (claimed.length < BATCH) break;
   }
+  return total;
 }
 
-type Signed = { readonly order: ClaimedOrder; readonly attempt: NewAttempt };
-
+/** Each order by itself: what goes wrong with one is that one's, and it is due again. */
 async function goOn(deps: WakeDeps, claimed: readonly ClaimedOrder[]): Promise<void> {
-  const height = deps.height();
-  const neverSent: NeverSent[] = [];
-  const resends: ClaimedOrder[] = [];
-  const signed: Signed[] = [];
   const proofOnly: string[] = [];
-  let isBlind = false;
-  for (const order of claimed) {
-    const { latestAttempt } = order;
-    const due = {
-      submitBy: order.submitBy ?? undefined,
-      firstGoodTilBlock: order.firstGoodTilBlock ?? undefined,
-      goodTilBlocks: order.goodTilBlocks ?? deps.iocGoodTilBlocks,
-      latestAttempt:
-        latestAttempt === null
-          ? undefined
-          : { ...latestAttempt, outcome: latestAttempt.outcome ?? undefined },
-    };
-    // A deadline is kept whether or not the venue can be seen; everything else needs its height.
-    const context = { now: deps.now(), height: height ?? 0, resignWindowBlocks: deps.resignWindowBlocks };
-    const decision = decideWake(due, context);
-    if (decision.action === 'expire_unsent') {
-      neverSent.push(unsent(order, 'EXPIRED', 'submit_by has passed', deps.now()));
-    } else if (height === undefined) {
-      isBlind = true;
-    } else if (decision.action === 'await_proof') {
-      proofOnly.push(order.id);
-    } else if (decision.action === 'wait') {
-      deps.wakeIn(deps.resendAfterMs);
-    } else if (decision.action === 'resend') {
-      resends.push(order);
-    } else {
-      const goodTilBlock = decision.action === 'resign' ? decision.goodTilBlock : undefined;
-      const result = await sign(deps, order, height, goodTilBlock);
-      if (result === 'blind') isBlind = true;
-      else if ('attempt' in result) signed.push(result);
-      else neverSent.push(result);
+  let blind = 0;
+  const works = claimed.map(async (order) => {
+    try {
+      const decision = decideWake(dueOrder(deps, order), {
+        now: deps.now(),
+        // A deadline is kept whether or not the venue can be seen; everything else needs its height.
+        height: deps.height() ?? 0,
+        resignWindowBlocks: deps.resignWindowBlocks,
+      });
+      if (decision.action === 'expire_unsent') await end(deps, order, 'EXPIRED', 'submit_by has passed');
+      else if (deps.height() === undefined) blind += 1;
+      else if (decision.action === 'await_proof') proofOnly.push(order.id);
+      else if (decision.action === 'wait') deps.wakeIn(deps.resendAfterMs);
+      else if (decision.action === 'resend') await sendAgain(deps, order);
+      else if (decision.action === 'resign') await signAgain(deps, order, decision.goodTilBlock);
+      else if (!(await signFirst(deps, order))) blind += 1;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      deps.log.error({ order_id: order.id, error: message }, 'order not carried on, it is due again');
     }
-  }
+  });
+  await Promise.all(works);
   await deps.awaitProof(proofOnly);
-  if (neverSent.length > 0) await deps.endNeverSent(neverSent);
-  await Promise.all([sendSigned(deps, signed), sendAgain(deps, resends)]);
-  if (isBlind) {
-    deps.log.warn({ orders: claimed.length }, 'orders wait for the venue to be visible');
+  if (blind > 0) {
+    deps.log.warn({ orders: blind }, 'orders wait for the venue to be visible');
     deps.wakeIn(deps.resendAfterMs + BLIND_RETRY_MS);
   }
 }
 
-function unsent(order: ClaimedOrder, status: NeverSent['status'], reason: string, now: Date): NeverSent {
+function dueOrder(deps: WakeDeps, order: ClaimedOrder): DueOrder {
+  const { latestAttempt } = order;
   return {
-    id: order.id,
-    status,
-    reason,
-    resolution: { rule: 'never_sent', cause: reason, at: now.toISOString() },
+    submitBy: order.submitBy ?? undefined,
+    firstGoodTilBlock: order.firstGoodTilBlock ?? undefined,
+    goodTilBlocks: order.goodTilBlocks ?? deps.iocGoodTilBlocks,
+    latestAttempt:
+      latestAttempt === null ? undefined : { ...latestAttempt, outcome: latestAttempt.outcome ?? undefined },
   };
 }
 
-/** blind: the market table is not there (yet) */
-async function sign(
+async function end(
   deps: WakeDeps,
   order: ClaimedOrder,
-  height: number,
-  goodTilBlock: number | undefined,
-): Promise<Signed | NeverSent | 'blind'> {
+  status: NeverSent['status'],
+  cause: string,
+): Promise<void> {
+  const resolution = { rule: 'never_sent', cause, at: deps.now().toISOString() } as const;
+  await deps.endNeverSent.push({ id: order.id, status, reason: cause, resolution });
+}
+
+/** @returns false while markets, oracle or height are not there (yet) */
+async function signFirst(deps: WakeDeps, order: ClaimedOrder): Promise<boolean> {
   const signer = deps.signer(order.account);
   if (signer === undefined) {
-    return unsent(order, 'REJECTED', `account: ${order.account} is not configured`, deps.now());
-  }
-  if (goodTilBlock !== undefined && order.content !== null && order.latestAttempt !== null) {
-    const again = resignedOrder(order.content, goodTilBlock);
-    return { order, attempt: await signAttempt(signer, again, order.latestAttempt.attempt + 1, height) };
+    await end(deps, order, 'REJECTED', `account: ${order.account} is not configured`);
+    return true;
   }
   const door = deps.door();
-  if (door.findMarket === undefined) return 'blind';
-  const plannable = {
+  const height = deps.height();
+  if (door.findMarket === undefined || height === undefined) return false;
+  if (order.type === 'MARKET' && !deps.isOracleFresh()) return false;
+  const planned = planOrder(plannable(order), door.findMarket(order.market), door.planSettings);
+  if (!planned.ok) {
+    const { field, code, reason } = planned.refusal;
+    await end(deps, order, 'REJECTED', `${field}: ${reason} (${code})`);
+    return true;
+  }
+  await deps.ensureCursor(signer.owner, order.subaccountNumber, height);
+  const clientId = await deps.nextClientId();
+  const first = venueOrder(planned.plan, signer.owner, order.subaccountNumber, clientId, height);
+  await startAndSend(deps, order, await signAttempt(signer, first, height), 0);
+  return true;
+}
+
+function plannable(order: ClaimedOrder): Plannable {
+  return {
     ...order,
     time_in_force: order.timeInForce,
     good_til_blocks: order.goodTilBlocks,
@@ -117,60 +123,40 @@ async function sign(
     reduce_only: order.reduceOnly,
     post_only: order.postOnly,
   };
-  const planned = planOrder(plannable, door.findMarket(order.market), door.planSettings);
-  if (!planned.ok) {
-    const { field, code, reason } = planned.refusal;
-    return unsent(order, 'REJECTED', `${field}: ${reason} (${code})`, deps.now());
-  }
-  await deps.ensureCursor(signer.owner, order.subaccountNumber, height);
-  const clientId = await deps.nextClientId();
-  const first = venueOrder(planned.plan, signer.owner, order.subaccountNumber, clientId, height);
-  return { order, attempt: await signAttempt(signer, first, 1, height) };
 }
 
-async function sendSigned(deps: WakeDeps, signed: readonly Signed[]): Promise<void> {
-  if (signed.length === 0) return;
+async function signAgain(deps: WakeDeps, order: ClaimedOrder, goodTilBlock: number): Promise<void> {
+  const signer = deps.signer(order.account);
+  const height = deps.height();
+  if (signer === undefined || height === undefined || order.content === null) return;
+  const attempt = await signAttempt(signer, resignedOrder(order.content, goodTilBlock), height);
+  await startAndSend(deps, order, attempt, order.retryCount + 1);
+}
+
+async function startAndSend(
+  deps: WakeDeps,
+  order: ClaimedOrder,
+  attempt: NewAttempt,
+  retryCount: number,
+): Promise<void> {
   const wakeAt = new Date(deps.now().getTime() + deps.resendAfterMs);
-  const allowed = await deps.startAttempts(
-    signed.map(({ order, attempt }) => ({ ...attempt, id: order.id, wakeAt })),
-  );
-  await Promise.all(
-    signed
-      .filter(({ order }) => allowed.has(order.id))
-      .map(({ order, attempt }) => {
-        const isFirst = attempt.attempt === 1;
-        const retryCount = isFirst ? 0 : order.retryCount + 1;
-        return transmit(deps, {
-          id: order.id,
-          submitBy: order.submitBy ?? undefined,
-          retryCount,
-          transmissions: retryCount + 1,
-          attempt,
-        });
-      }),
-  );
+  const number = await deps.startAttempt.push({ ...attempt, id: order.id, wakeAt });
+  if (number === undefined) return;
+  const submitBy = order.submitBy ?? undefined;
+  await transmit(deps, { id: order.id, submitBy, retryCount, attempt: number, tx: attempt.tx });
 }
 
-async function sendAgain(deps: WakeDeps, orders: readonly ClaimedOrder[]): Promise<void> {
-  const resends = orders.flatMap((order) =>
-    order.latestAttempt === null
-      ? []
-      : [{ id: order.id, attempt: order.latestAttempt.attempt, retryCount: order.retryCount }],
-  );
-  if (resends.length === 0) return;
-  const allowed = await deps.startResends(resends);
-  await Promise.all(
-    orders.map((order) => {
-      const { latestAttempt } = order;
-      if (latestAttempt === null || !allowed.has(order.id)) return undefined;
-      const tx = { bytes: latestAttempt.txBytes, hash: latestAttempt.txHash };
-      return transmit(deps, {
-        id: order.id,
-        submitBy: order.submitBy ?? undefined,
-        retryCount: order.retryCount + 1,
-        transmissions: order.retryCount + 2,
-        attempt: { attempt: latestAttempt.attempt, tx },
-      });
-    }),
-  );
+async function sendAgain(deps: WakeDeps, order: ClaimedOrder): Promise<void> {
+  const { id, retryCount, latestAttempt } = order;
+  if (latestAttempt === null) return;
+  const { attempt, txBytes, txHash } = latestAttempt;
+  if (!(await deps.startResend.push({ id, attempt, retryCount }))) return;
+  const tx = { bytes: txBytes, hash: txHash };
+  await transmit(deps, {
+    id,
+    submitBy: order.submitBy ?? undefined,
+    retryCount: retryCount + 1,
+    attempt,
+    tx,
+  });
 }

@@ -107,6 +107,16 @@ function isWithin(code: number, from: number, to: number, orFrom: number, orTo: 
   return (code >= from && code <= to) || (code >= orFrom && code <= orTo);
 }
 
+/**
+ * Whether a dead order without a fill may end as REJECTED with this code, although it was not the answer to the first
+ * and only transmission: the codes that an earlier delivery of our own can cause. Any other code on a repeat says
+ * nothing of the delivery before.
+ */
+export function canEndAsRejected(codespace: string, code: number): boolean {
+  const known = classOf(codespace, code);
+  return known === 'refused_by_self' || known === 'known_on_repeat';
+}
+
 /** @param transmissions how often these bytes and their siblings have been sent, this time included (≥ 1) */
 export function judge(answer: BroadcastAnswer, transmissions: number): Verdict {
   switch (answer.kind) {

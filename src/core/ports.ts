@@ -44,8 +44,11 @@ export type BroadcastAnswer =
 export type Block = { readonly height: number; readonly time: Date };
 
 export type Validator = {
-  /** Never throws: whatever happens is an answer. */
-  readonly broadcast: (bytes: Uint8Array) => Promise<BroadcastAnswer>;
+  /**
+   * Never throws: whatever happens is an answer.
+   * @param mayLeave asked at the last moment, when a socket is free: false drops the request unsent
+   */
+  readonly broadcast: (bytes: Uint8Array, mayLeave?: () => boolean) => Promise<BroadcastAnswer>;
   /** The newest committed block. Throws when the node cannot be asked. */
   readonly latestBlock: () => Promise<Block>;
   readonly chainId: () => Promise<string>;

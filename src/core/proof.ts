@@ -1,7 +1,7 @@
 // The evidence behind a final status, and its re-check from what is stored: the rows alone must show that nothing
 // else can be true. Pure, so that anyone can run it years later.
 import { createHash } from 'node:crypto';
-import { judge } from './answers.ts';
+import { canEndAsRejected, judge } from './answers.ts';
 import { toAtoms } from './decimal.ts';
 import { orderUuid } from './order-uuid.ts';
 import type { OrderStatus, TimeInForce } from './status.ts';
@@ -40,6 +40,8 @@ export type ProvenOrder = {
   readonly orderUuid: string | null;
   readonly identity: Parameters<typeof orderUuid>[0] | undefined;
   readonly goodTilBlock: number | null;
+  /** a fill came after the end: it is not in the evidence, and was alarmed when it came */
+  readonly hasLateFill: boolean;
   readonly resolution: Resolution | null;
 };
 
@@ -66,8 +68,8 @@ export function whyUnproven(
   if (broken !== undefined) return broken;
   const { resolution } = order;
   if (resolution === null) return `${order.status} has no evidence`;
-  // Later fills are legal, missing ones are not.
-  if ('fills' in resolution && resolution.fills > fills.length) return 'a fill of the evidence is missing';
+  const miscounted = 'fills' in resolution ? whyMiscounted(order, fills, resolution) : undefined;
+  if (miscounted !== undefined) return miscounted;
   switch (resolution.rule) {
     case 'filled':
       if (order.status !== 'FILLED') return `evidence of a fill, but ${order.status}`;
@@ -107,6 +109,17 @@ function whyRecordsBroken(
   return stray === undefined ? undefined : `a fill in block ${stray.height} lies outside the order's life`;
 }
 
+/** The evidence knew every fill up to its block. One that came late is known to be missing: it was alarmed. */
+function whyMiscounted(
+  order: ProvenOrder,
+  fills: readonly ProvenFill[],
+  evidence: { readonly fills: number; readonly height: number },
+): string | undefined {
+  const counted = fills.filter((fill) => fill.height <= evidence.height).length;
+  if (counted === evidence.fills || (order.hasLateFill && counted > evidence.fills)) return undefined;
+  return `the evidence counts ${evidence.fills} fills up to block ${evidence.height}, there are ${counted}`;
+}
+
 function whyNotDead(
   order: ProvenOrder,
   attempts: readonly ProvenAttempt[],
@@ -124,12 +137,13 @@ function whyNotDead(
     const isAccepted = attempts.some(
       (attempt) => attempt.outcome === 'accepted' || attempt.outcome === 'known',
     );
-    const isRefused = attempts.some(
-      (attempt) => attempt.codespace === evidence.codespace && attempt.code === evidence.code,
-    );
-    return isRefused && !isAccepted && evidence.code !== undefined
-      ? undefined
-      : 'no refusal explains REJECTED';
+    const { codespace, code } = evidence;
+    const isRefused =
+      codespace !== undefined &&
+      code !== undefined &&
+      canEndAsRejected(codespace, code) &&
+      attempts.some((attempt) => attempt.codespace === codespace && attempt.code === code);
+    return isRefused && !isAccepted && !hasFill ? undefined : 'no refusal explains REJECTED';
   }
   if (order.cancelRequested) return endsAs(order, ['CANCELLED']);
   if (order.timeInForce === 'IOC') {

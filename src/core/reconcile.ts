@@ -1,6 +1,7 @@
 // What the venue's reports make of our orders: pure. Invariants: a fill is added only when it is provably ours;
 // Σ fills never exceeds the size; a status is final only when the order is dead at a height whose fills are all
 // read; the same report twice changes nothing; a final status ends only in FILLED.
+import { canEndAsRejected } from './answers.ts';
 import { fromAtoms, SCALE, toAtoms, toScaled } from './decimal.ts';
 import type { Fill } from './ports.ts';
 import type { Resolution } from './proof.ts';
@@ -160,7 +161,11 @@ export function settleDead(order: OrderFacts, height: number): OrderChange {
     resolution,
   });
   if (order.isCancelRequested) return end('CANCELLED', 'cancelled');
-  if (order.refusal !== undefined && !hasFill) {
+  if (
+    order.refusal !== undefined &&
+    !hasFill &&
+    canEndAsRejected(order.refusal.codespace, order.refusal.code)
+  ) {
     const { codespace, code, log } = order.refusal;
     return end('REJECTED', `${codespace}/${code}`, { ...evidence, codespace, code, log });
   }

@@ -38,9 +38,8 @@ export type BackendOptions = {
 const SCHEMA = 'bullmq';
 /** A worker that dies this often with one job has found a poisonous one. */
 const MAX_STALLED_COUNT = 5;
-/** Finished jobs are only wake-ups that have been heard: the rows are the truth. */
-const KEEP_COMPLETED = { count: 1000 };
-const KEEP_FAILED = { count: 10_000 };
+/** Finished jobs are done with: the rows are the truth, and a job that stays would swallow the same id again. */
+const KEEP_COMPLETED = { count: 0 };
 
 export function chooseBackend(options: BackendOptions): QueueBackend {
   return options.redisUrl === undefined
@@ -54,7 +53,6 @@ function workerOptions({ backoff, ...settings }: WorkerSettings) {
     autorun: false,
     maxStalledCount: MAX_STALLED_COUNT,
     removeOnComplete: KEEP_COMPLETED,
-    removeOnFail: KEEP_FAILED,
     settings: { backoffStrategy: (attemptsMade: number) => backoff(attemptsMade) },
   };
 }
@@ -70,6 +68,7 @@ function postgresBackend(connectionString: string): QueueBackend {
     kind: 'postgres',
     migrate: async () => {
       const client = new pg.Client({ connectionString });
+      client.on('error', () => {});
       await client.connect();
       try {
         await runMigrations(client, SCHEMA);

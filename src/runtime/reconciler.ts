@@ -3,9 +3,10 @@ import { type ReconcileDeps, reconcileAll } from '../app/reconcile.ts';
 import { createPollLoop } from '../core/poll-loop.ts';
 import { errorFields } from '../ops/logger.ts';
 import { requireChain } from '../store/installation.ts';
-import { bookReport, listCursors, resetCursor } from '../store/reconciling.ts';
+import { bookReport, listCursors } from '../store/reconciling.ts';
+import { createHeightFeed } from '../venue/height-feed.ts';
 import type { Context, Service } from './context.ts';
-import { networkOf, openIndexer } from './venue.ts';
+import { HEIGHT_MAX_AGE_MS, networkOf, openIndexer, openValidator } from './venue.ts';
 
 /** Larger pages make latency spikes of 10–30 ms on two cores; the venue's limit is 1,000. */
 const PAGE_SIZE = 200;
@@ -19,11 +20,19 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
   const { config, log, db } = context;
   await requireChain(db, networkOf(config).chainId);
   const indexer = openIndexer(config, log);
+  const validator = openValidator(config);
+  const heights = createHeightFeed({
+    validator,
+    intervalMs: Math.min(config.RECONCILE_INTERVAL_MS, config.HEIGHT_POLL_MS * 4),
+    maxAgeMs: HEIGHT_MAX_AGE_MS,
+    onError: (error) => log.warn(errorFields(error), 'validator not visible'),
+  });
+  heights.start();
   const own: ReconcileDeps = {
     indexer,
     listCursors: () => listCursors(db),
     book: (report) => bookReport(db, report, config.SETTLE_MARGIN_BLOCKS),
-    resetCursor: (cursor) => resetCursor(db, cursor),
+    chainHeight: () => heights.current()?.height,
     pageSize: PAGE_SIZE,
     log,
   };
@@ -43,7 +52,8 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
   return {
     stop: async () => {
       await loop.stop();
-      await indexer.close();
+      await heights.stop();
+      await Promise.all([indexer.close(), validator.close()]);
     },
   };
 }

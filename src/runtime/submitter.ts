@@ -1,27 +1,36 @@
 // The submitter process: takes `place` and `wake` jobs and brings orders to the venue. As many replicas as wanted.
-import { type Job, UnrecoverableError } from 'bullmq';
-import { type Logs, place, type SubmitDeps } from '../app/submit.ts';
-import { type WakeDeps, wake } from '../app/wake.ts';
+import type { SubmitDeps } from '../app/submit.ts';
+import type { WakeDeps } from '../app/wake.ts';
+import { type Intent, intentHash } from '../core/intent.ts';
 import { createPollLoop } from '../core/poll-loop.ts';
-import type { Validator } from '../core/ports.ts';
+import type { Signer, Validator } from '../core/ports.ts';
 import { errorFields } from '../ops/logger.ts';
-import { addWakeJob, intentsOf, ORDERS_QUEUE, type OrdersJob, queueBackoff } from '../queue/jobs.ts';
+import { addWakeJob, ORDERS_QUEUE, type OrdersJob, queueBackoff } from '../queue/jobs.ts';
 import { createBatcher } from '../store/batcher.ts';
 import { createClientIds } from '../store/client-ids.ts';
+import type { Database } from '../store/database.ts';
 import { awaitProof, claimDue, hasDue } from '../store/due-orders.ts';
 import { requireChain } from '../store/installation.ts';
-import { saveMarkets } from '../store/markets.ts';
-import { endNeverSent, recordOrders, recordOutcomes, startAttempts, startResends } from '../store/orders.ts';
+import { loadMarkets, saveMarkets } from '../store/markets.ts';
+import {
+  endNeverSent,
+  keyOf,
+  recordOrders,
+  recordOutcomes,
+  spentKeys,
+  startAttempts,
+  startResends,
+} from '../store/orders.ts';
 import { ensureCursor } from '../store/reconciling.ts';
 import { recordRejections } from '../store/rejections.ts';
+import { isDataError } from '../store/sqlstate.ts';
 import { createHeightFeed } from '../venue/height-feed.ts';
 import { createMarketTable } from '../venue/market-table.ts';
 import type { Context, Service } from './context.ts';
-import { networkOf, openIndexer, openSigner, openValidator } from './venue.ts';
+import { putBackFailed, runJob } from './orders-jobs.ts';
+import { HEIGHT_MAX_AGE_MS, networkOf, openIndexer, openSigner, openValidator } from './venue.ts';
 import { createWakeUps } from './wake-ups.ts';
 
-/** A height older than this is not signed with. */
-const HEIGHT_MAX_AGE_MS = 15_000;
 const VENUE_READY_MS = 15_000;
 /** The answer is not on the way to the venue: wait a little for company. */
 const OUTCOME_LINGER_MS = 5;
@@ -64,6 +73,7 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
     });
     closers.push(heights.stop, markets.stop);
     heights.start();
+    markets.seed(await loadMarkets(db));
     markets.start();
     await Promise.all([heights.ready(VENUE_READY_MS), markets.ready(VENUE_READY_MS)]);
 
@@ -72,52 +82,44 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
     closers.push(() => queue.close());
     const wakeUps = createWakeUps({ add: (delayMs) => addWakeJob(queue, delayMs), log });
 
-    const record = createBatcher({
-      flush: (orders: Parameters<typeof recordOrders>[1]) => recordOrders(db, orders),
-    });
-    const recordOutcome = createBatcher({
-      flush: (outcomes: Parameters<typeof recordOutcomes>[1]) => recordOutcomes(db, outcomes),
-      lingerMs: OUTCOME_LINGER_MS,
-    });
+    const accounts = new Set(['default']);
     const planSettings = {
       marketSlippagePpm: config.MARKET_SLIPPAGE_PPM,
       iocGoodTilBlocks: config.IOC_GOOD_TIL_BLOCKS,
     };
-    const accounts = new Set(['default']);
-    const cursors = new Set<string>();
+    const clientIds = createClientIds(db);
+    const cursors = createCursors(db);
     const submit: SubmitDeps = {
       door: () => ({ findMarket: markets.get, accounts, planSettings }),
       signer: (account) => (accounts.has(account) ? signer : undefined),
       validator,
       height: () => heights.current()?.height,
-      nextClientId: createClientIds(db).next,
-      ensureCursor: async (owner, subaccountNumber, height) => {
-        const key = `${owner}/${subaccountNumber}`;
-        if (cursors.has(key)) return;
-        await ensureCursor(db, { owner, subaccountNumber }, height);
-        cursors.add(key);
-      },
-      record,
-      recordOutcome,
+      isOracleFresh: () => Date.now() - (markets.loadedAtMs() ?? 0) <= config.ORACLE_MAX_AGE_MS,
+      nextClientId: clientIds.next,
+      ensureCursor: cursors.ensure,
+      findKey: (intent) => findKey(db, intent),
+      isDataError,
       reject: (rejections) => recordRejections(db, rejections),
       wakeIn: wakeUps.wakeIn,
       resendAfterMs: config.RESEND_AFTER_MS,
       now: () => new Date(),
       random: Math.random,
       log,
+      ...submitBatchers(db),
     };
+    let isStopping = false;
     const wakeDeps: WakeDeps = {
       ...submit,
+      ...wakeBatchers(db, config.RESIGN_WINDOW_BLOCKS),
       claim: (limit, leaseMs) => claimDue(db, limit, leaseMs),
-      startAttempts: (attempts) => startAttempts(db, attempts, config.RESIGN_WINDOW_BLOCKS),
-      startResends: (resends) => startResends(db, resends),
-      endNeverSent: (orders) => endNeverSent(db, orders),
       awaitProof: (ids) => awaitProof(db, ids),
       resignWindowBlocks: config.RESIGN_WINDOW_BLOCKS,
       iocGoodTilBlocks: config.IOC_GOOD_TIL_BLOCKS,
+      isStopping: () => isStopping,
     };
+    await warmUp(submit, signer);
 
-    const worker = queues.worker<OrdersJob>(ORDERS_QUEUE, (job) => work(job, submit, wakeDeps), {
+    const worker = queues.worker<OrdersJob>(ORDERS_QUEUE, (job) => runJob(job, submit, wakeDeps), {
       concurrency: config.SUBMIT_CONCURRENCY,
       lockDuration: config.JOB_LOCK_MS,
       stalledInterval: config.JOB_LOCK_MS,
@@ -127,12 +129,15 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
     worker.on('failed', (job, error) => log.warn({ job_id: job?.id, ...errorFields(error) }, 'job failed'));
     await worker.waitUntilReady();
     void worker.run();
-    closers.push(() => worker.close());
+    closers.push(() => {
+      isStopping = true;
+      return worker.close();
+    });
 
     const sweep = createPollLoop(async () => {
       try {
+        await putBackFailed(queue, submit);
         if (await hasDue(db)) await addWakeJob(queue, 0);
-        await putBackFailed(queue, log);
       } catch (error) {
         log.warn(errorFields(error), 'sweep failed, will repeat');
       }
@@ -151,23 +156,77 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
   }
 }
 
-async function work(job: Job<OrdersJob>, submit: SubmitDeps, wakeDeps: WakeDeps): Promise<void> {
-  if (job.name === 'wake') {
-    await wake(wakeDeps);
-    return;
-  }
-  // Kept as failed, for someone to look at: it is no work of ours.
-  if (job.name !== 'place') throw new UnrecoverableError(`unknown job name ${job.name}`);
-  const source = job.id ?? 'job';
-  const intents = intentsOf(job.data) ?? [job.data];
-  await place(submit, { intents, offeredAt: new Date(job.timestamp), source });
+async function findKey(db: Database, intent: Intent): Promise<'duplicate' | 'conflict' | undefined> {
+  const hash = (await spentKeys(db, [intent])).get(keyOf(intent));
+  if (hash === undefined) return undefined;
+  return hash === intentHash(intent) ? 'duplicate' : 'conflict';
 }
 
-/** A producer may have given its job one attempt only: an outage must not end it. */
-async function putBackFailed(queue: ReturnType<Context['queues']['queue']>, log: Logs): Promise<void> {
-  for (const job of await queue.getFailed(0, 99)) {
-    if (job.name !== 'place') continue;
-    log.warn({ job_id: job.id, reason: job.failedReason }, 'failed job put back');
-    await job.retry('failed');
+/** Where the fills of a subaccount begin to be ours: stored before its first order is sent, asked once a process. */
+function createCursors(db: Database) {
+  const known = new Set<string>();
+  return {
+    ensure: async (owner: string, subaccountNumber: number, height: number): Promise<void> => {
+      const key = `${owner}/${subaccountNumber}`;
+      if (known.has(key)) return;
+      await ensureCursor(db, { owner, subaccountNumber }, height);
+      known.add(key);
+    },
+  };
+}
+
+function submitBatchers(db: Database): Pick<SubmitDeps, 'record' | 'recordOutcome'> {
+  return {
+    record: createBatcher({ flush: (orders) => recordOrders(db, orders) }),
+    recordOutcome: createBatcher({
+      flush: (outcomes) => recordOutcomes(db, outcomes),
+      lingerMs: OUTCOME_LINGER_MS,
+    }),
+  };
+}
+
+function wakeBatchers(
+  db: Database,
+  windowBlocks: number,
+): Pick<WakeDeps, 'startAttempt' | 'startResend' | 'endNeverSent'> {
+  return {
+    startAttempt: createBatcher({
+      flush: async (attempts) => {
+        const numbers = await startAttempts(db, attempts, windowBlocks);
+        return attempts.map(({ id }) => numbers.get(id));
+      },
+    }),
+    startResend: createBatcher({
+      flush: async (resends) => {
+        const allowed = await startResends(db, resends);
+        return resends.map(({ id }) => allowed.has(id));
+      },
+    }),
+    endNeverSent: createBatcher({
+      flush: async (orders) => {
+        const ended = await endNeverSent(db, orders);
+        return orders.map(({ id }) => ended.has(id));
+      },
+    }),
+  };
+}
+
+const WARM_UP_SIGNATURES = 50;
+
+/** The first orders of a process would pay for its compilation, and the first one of all for its ids. */
+async function warmUp(submit: SubmitDeps, signer: Signer): Promise<void> {
+  await submit.nextClientId();
+  for (let clientId = 0; clientId < WARM_UP_SIGNATURES; clientId++) {
+    const id = { owner: signer.owner, subaccountNumber: 0, clientId, clobPairId: 0, orderFlags: 0 };
+    await signer.sign({
+      id,
+      side: 'BUY',
+      quantums: 1n,
+      subticks: 1n,
+      timeInForce: 'IOC',
+      reduceOnly: false,
+      goodTilBlock: 1,
+      clientMetadata: 0,
+    });
   }
 }

@@ -2,12 +2,15 @@
 // chain than the database's, or with a key that cannot sign.
 import { type Config, ConfigError, type Secrets } from '../config.ts';
 import type { Indexer, Signer, Validator } from '../core/ports.ts';
-import { errorFields, type Logger } from '../ops/logger.ts';
+import type { Logger } from '../ops/logger.ts';
 import { createIndexer } from '../venue/indexer.ts';
 import { loadPrivateKey, ownerOf, paperPrivateKey } from '../venue/keys.ts';
 import { type Network, resolveNetwork } from '../venue/networks.ts';
 import { createSigner } from '../venue/signer.ts';
 import { createValidator } from '../venue/validator.ts';
+
+/** A height that has not risen for this long is no knowledge of the chain any more. */
+export const HEIGHT_MAX_AGE_MS = 15_000;
 
 export function networkOf(config: Config): Network {
   const { DYDX_NETWORK: name, DYDX_CHAIN_ID, DYDX_VALIDATOR_URL, DYDX_INDEXER_URL } = config;
@@ -44,7 +47,7 @@ export function openIndexer(config: Config, log: Logger): Indexer & { close: () 
   return createIndexer({
     url: networkOf(config).indexerUrl,
     timeoutMs: config.INDEXER_TIMEOUT_MS,
-    onBadMarket: (error: unknown) => log.warn(errorFields(error), 'market skipped'),
+    onBadMarket: (ticker, reason) => log.warn({ market: ticker, reason }, 'market skipped'),
   });
 }
 

@@ -24,6 +24,8 @@ const MAX_LIFETIME_S = 300;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A statement of ours takes milliseconds: one that takes this long waits for a lock or a dead server. */
 const STATEMENT_TIMEOUT_MS = 30_000;
+/** The server's timeout does not help when the server is gone: past this the connection is given up. */
+const QUERY_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5_000;
 
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
@@ -33,10 +35,15 @@ export function openDatabase(options: DatabaseOptions): Database {
     maxLifetimeSeconds: MAX_LIFETIME_S,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: QUERY_TIMEOUT_MS,
+    keepAlive: true,
     idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
     application_name: options.applicationName ?? 'dydx-order-router',
   });
-  pool.on('error', options.onError ?? (() => {}));
+  const onError = options.onError ?? (() => {});
+  pool.on('error', onError);
+  // A connection that breaks while it is checked out fails its query; without a listener it would also end the process.
+  pool.on('connect', (client) => client.on('error', onError));
   return new Kysely<DB>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
 }
 

@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import type { Outcome } from '../core/answers.ts';
 import type { SignedContent } from '../core/plan.ts';
 import type { OrderStatus, OrderType, Side, TimeInForce } from '../core/status.ts';
+import { repeatTransient } from './batcher.ts';
 import type { Database } from './database.ts';
 
 export type ClaimedOrder = {
@@ -38,14 +39,17 @@ export type ClaimedOrder = {
   } | null;
 };
 
-/** @param leaseMs until then nobody else gets them */
+/**
+ * statement_timestamp() is stable within the statement: with clock_timestamp() the index could not serve.
+ * @param leaseMs until then nobody else gets them
+ */
 export async function claimDue(db: Database, limit: number, leaseMs: number): Promise<ClaimedOrder[]> {
   const claimed = await db
     .with('due', (cte) =>
       cte
         .selectFrom('orders')
         .select('id')
-        .where('next_wake_at', '<=', sql<Date>`clock_timestamp()`)
+        .where('next_wake_at', '<=', sql<Date>`statement_timestamp()`)
         .orderBy('next_wake_at')
         .limit(limit)
         .forNoKeyUpdate()
@@ -54,7 +58,7 @@ export async function claimDue(db: Database, limit: number, leaseMs: number): Pr
     .updateTable('orders')
     .from('due')
     .whereRef('orders.id', '=', 'due.id')
-    .set({ next_wake_at: sql`clock_timestamp() + make_interval(secs => ${leaseMs / 1000})` })
+    .set({ next_wake_at: sql`statement_timestamp() + make_interval(secs => ${leaseMs / 1000})` })
     .returningAll('orders')
     .execute();
   if (claimed.length === 0) return [];
@@ -152,7 +156,13 @@ function contentOf(row: ContentColumns): SignedContent | null {
 /** Nothing more to send: leave them to the reconciler. */
 export async function awaitProof(db: Database, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
-  await db.updateTable('orders').set({ next_wake_at: null }).where('id', 'in', ids).execute();
+  await repeatTransient(() =>
+    sql`
+      WITH l AS MATERIALIZED (
+        SELECT id FROM orders WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE
+      )
+      UPDATE orders o SET next_wake_at = NULL FROM l WHERE o.id = l.id`.execute(db),
+  );
 }
 
 /** Whether any order is due; the sweep's question. */
@@ -160,7 +170,7 @@ export async function hasDue(db: Database): Promise<boolean> {
   const row = await db
     .selectFrom('orders')
     .select('id')
-    .where('next_wake_at', '<=', sql<Date>`clock_timestamp()`)
+    .where('next_wake_at', '<=', sql<Date>`statement_timestamp()`)
     .limit(1)
     .executeTakeFirst();
   return row !== undefined;

@@ -31,6 +31,8 @@ export async function runMaintenance(db: Database, url: string, task: UpkeepTask
     // A table of another owner is skipped with a warning only: not maintained is failed.
     if (notice.message?.includes('skipping')) skipped.push(notice.message);
   });
+  // The statement that is under way fails with it.
+  client.on('error', () => {});
   await client.connect();
   try {
     const { rows } = await client.query('SELECT pg_try_advisory_lock(hashtext($1)) AS locked', [

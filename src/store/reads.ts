@@ -130,6 +130,7 @@ export function provenOrder({ order }: OrderEvidence): ProvenOrder {
         }
       : undefined,
     goodTilBlock: order.good_til_block,
+    hasLateFill: order.late_fill_at !== null,
     resolution: order.resolution as Resolution | null,
   };
 }
@@ -143,7 +144,7 @@ export function provenAttempts({ attempts }: OrderEvidence): ProvenAttempt[] {
     transmissions: attempt.transmissions,
     outcome: attempt.outcome,
     codespace: attempt.codespace,
-    code: attempt.code,
+    code: attempt.code === null ? null : Number(attempt.code),
   }));
 }
 

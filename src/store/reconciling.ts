@@ -27,7 +27,7 @@ export async function ensureCursor(db: Database, subaccount: Subaccount, startHe
       owner: subaccount.owner,
       subaccount_number: subaccount.subaccountNumber,
       start_height: startHeight,
-      height: startHeight,
+      height: 0,
     })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
@@ -140,28 +140,27 @@ async function lockOrders(
       AND status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED') AND good_til_block <= ${deadAt}
       ORDER BY good_til_block LIMIT ${MAX_SETTLED})`.execute(trx);
   if (ids.length === 0) return [];
+  const locked = ids.map((row) => row.id);
+  // Locked in one statement, read in the next: what committed while this one waited for its locks is then seen.
+  await sql`SELECT id FROM orders WHERE id = ANY(${locked}::uuid[]) ORDER BY id FOR NO KEY UPDATE`.execute(
+    trx,
+  );
   const { rows } = await sql<FactsRow>`
-    WITH l AS MATERIALIZED (
-      SELECT * FROM orders WHERE id = ANY(${ids.map((row) => row.id)}::uuid[]) ORDER BY id FOR NO KEY UPDATE
-    )
-    SELECT l.id, l.order_id, l.market, l.side, l.type, l.time_in_force, l.status, l.size, l.filled_size,
-      l.good_til_block, l.cancel_requested_at IS NOT NULL AS is_cancel_requested,
-      (SELECT count(*)::int FROM order_fills f WHERE f.order_id = l.id) AS fill_count,
-      a.first_signed_height, a.refused_codespace, a.refused_code, a.refused_log
-    FROM l CROSS JOIN LATERAL (
-      SELECT min(x.signed_height) AS first_signed_height,
-        CASE WHEN NOT bool_or(coalesce(x.outcome IN ('accepted', 'known'), false)) THEN refused.codespace END
-          AS refused_codespace,
-        refused.code AS refused_code, refused.log AS refused_log
-      FROM order_attempts x
-      LEFT JOIN LATERAL (
-        SELECT r.codespace, r.code, r.log FROM order_attempts r
-        WHERE r.order_id = l.id AND r.outcome = 'refused' AND r.codespace IS NOT NULL
-        ORDER BY r.attempt DESC LIMIT 1
-      ) refused ON true
-      WHERE x.order_id = l.id GROUP BY refused.codespace, refused.code, refused.log
-    ) a
-    ORDER BY l.id`.execute(trx);
+    SELECT o.id, o.order_id, o.market, o.side, o.type, o.time_in_force, o.status, o.size, o.filled_size,
+      o.good_til_block, o.cancel_requested_at IS NOT NULL AS is_cancel_requested,
+      (SELECT count(*)::int FROM order_fills f WHERE f.order_id = o.id) AS fill_count,
+      (SELECT min(x.signed_height) FROM order_attempts x WHERE x.order_id = o.id) AS first_signed_height,
+      r.codespace AS refused_codespace, r.code AS refused_code, r.log AS refused_log
+    FROM orders o
+    LEFT JOIN LATERAL (
+      SELECT x.codespace, x.code, x.log FROM order_attempts x
+      WHERE x.order_id = o.id AND x.outcome = 'refused'
+        AND NOT EXISTS (
+          SELECT FROM order_attempts y WHERE y.order_id = o.id AND y.outcome IN ('accepted', 'known')
+        )
+      ORDER BY x.attempt DESC LIMIT 1
+    ) r ON true
+    WHERE o.id = ANY(${locked}::uuid[]) ORDER BY o.id`.execute(trx);
   return rows.map(factsOf);
 }
 
@@ -180,7 +179,7 @@ type FactsRow = {
   fill_count: number;
   first_signed_height: string;
   refused_codespace: string | null;
-  refused_code: number | null;
+  refused_code: string | null;
   refused_log: string | null;
 };
 
@@ -201,7 +200,9 @@ function factsOf(row: FactsRow): OrderFacts {
     goodTilBlock: row.good_til_block,
     isCancelRequested: row.is_cancel_requested,
     refusal:
-      codespace === null || code === null ? undefined : { codespace, code, log: row.refused_log ?? '' },
+      codespace === null || code === null
+        ? undefined
+        : { codespace, code: Number(code), log: row.refused_log ?? '' },
   };
 }
 
@@ -267,6 +268,8 @@ async function applyChanges(trx: Transaction<DB>, changes: readonly Change[]): P
   if (changes.length === 0) return;
   const columns = {
     id: 'uuid',
+    from_status: 'order_status',
+    from_filled_size: 'numeric',
     status: 'order_status',
     reason: 'text',
     filled_size: 'numeric',
@@ -279,6 +282,8 @@ async function applyChanges(trx: Transaction<DB>, changes: readonly Change[]): P
   } as const;
   const rows = changes.map((change) => ({
     id: change.order.id,
+    from_status: change.order.status,
+    from_filled_size: change.order.filledSize,
     status: change.status,
     reason: change.reason,
     filled_size: change.filledSize,
@@ -289,7 +294,7 @@ async function applyChanges(trx: Transaction<DB>, changes: readonly Change[]): P
     filled_at: change.fill?.createdAt,
     is_late: change.isLate ?? false,
   }));
-  await sql`/* prepared: apply_changes */
+  const { numAffectedRows } = await sql`/* prepared: apply_changes */
     WITH d AS MATERIALIZED (SELECT * FROM ${rowsAs('d', columns, rows)})
     UPDATE orders o SET
       status = d.status, status_reason = d.reason, filled_size = d.filled_size, block_height = d.height,
@@ -300,28 +305,28 @@ async function applyChanges(trx: Transaction<DB>, changes: readonly Change[]): P
         ELSE o.cancelled_at END,
       late_fill_at = CASE WHEN d.is_late THEN clock_timestamp() ELSE o.late_fill_at END,
       next_wake_at = CASE WHEN d.resolution IS NULL THEN o.next_wake_at END
-    FROM d WHERE o.id = d.id`.execute(trx);
+    FROM d
+    WHERE o.id = d.id AND o.status = d.from_status AND o.filled_size = d.from_filled_size
+      -- A settlement names a block: whatever was signed beyond it is not dead.
+      AND (d.fill_id IS NOT NULL OR o.good_til_block <= d.height)`.execute(trx);
+  if (numAffectedRows !== BigInt(changes.length)) {
+    throw new Error(`${numAffectedRows} of ${changes.length} orders were as expected: nothing is booked`);
+  }
 }
 
 async function moveCursor(trx: Transaction<DB>, report: VenueReport): Promise<Cursor> {
   const { cursor, fillsRead, lastFillId } = report;
-  const height = Math.max(cursor.height, report.height ?? 0);
   await trx
     .updateTable('reconcile_cursors')
-    .set({ fills_read: fillsRead, last_fill_id: lastFillId, height, updated_at: sql`clock_timestamp()` })
+    .set({
+      fills_read: fillsRead,
+      last_fill_id: lastFillId,
+      // Another run over the same list may have seen a later block.
+      height: sql<string>`greatest(height, ${report.height ?? 0})`,
+      updated_at: sql`clock_timestamp()`,
+    })
     .where('owner', '=', cursor.owner)
     .where('subaccount_number', '=', cursor.subaccountNumber)
     .execute();
-  return { ...cursor, fillsRead, lastFillId, height };
-}
-
-/** The offset no longer leads to the fill that was last read: begin again; what is booked is recognised by its id. */
-export async function resetCursor(db: Database, cursor: Cursor): Promise<void> {
-  await db
-    .updateTable('reconcile_cursors')
-    .set({ fills_read: 0, last_fill_id: null })
-    .where('owner', '=', cursor.owner)
-    .where('subaccount_number', '=', cursor.subaccountNumber)
-    .where('fills_read', '=', String(cursor.fillsRead))
-    .execute();
+  return { ...cursor, fillsRead, lastFillId, height: Math.max(cursor.height, report.height ?? 0) };
 }

@@ -1,6 +1,7 @@
 // What was offered as an intent and is none: kept with its reasons, so that nothing offered vanishes.
 import type { Refusal } from '../core/intent.ts';
 import type { Database } from './database.ts';
+import { storableText } from './text.ts';
 
 export type Rejection = {
   readonly tenantId: string | undefined;
@@ -21,9 +22,15 @@ export async function recordRejections(db: Database, rejections: readonly Reject
       rejections.map((rejection) => ({
         tenant_id: storable(rejection.tenantId, 255),
         client_id: storable(rejection.clientId, 255),
-        source: storable(rejection.source, 255) ?? '',
-        // The refusals are the door's own words: bounded and well-formed.
-        refusals: JSON.stringify(rejection.refusals),
+        source: storableText(rejection.source, 1000),
+        // A reason may quote what was offered.
+        refusals: JSON.stringify(
+          rejection.refusals.map(({ field, code, reason }) => ({
+            field: storableText(field, 200),
+            code,
+            reason: storableText(reason, 1000),
+          })),
+        ),
         payload: storable(rejection.payload, MAX_PAYLOAD_CHARS),
       })),
     )
@@ -31,7 +38,6 @@ export async function recordRejections(db: Database, rejections: readonly Reject
     .execute();
 }
 
-/** Text that PostgreSQL takes whatever was offered: no NUL bytes, no half characters, cut. */
 function storable(value: string | undefined, maxChars: number): string | null {
-  return value === undefined ? null : value.slice(0, maxChars).replaceAll('\0', '\uFFFD').toWellFormed();
+  return value === undefined ? null : storableText(value, maxChars);
 }

@@ -76,7 +76,7 @@ export interface Markets {
 export interface OrderAttempts {
   answered_at: Timestamp | null;
   attempt: number;
-  code: number | null;
+  code: Int8 | null;
   codespace: string | null;
   created_at: Generated<Timestamp>;
   good_til_block: number;
@@ -115,6 +115,7 @@ export interface OrderKeys {
 
 export interface Orders {
   account: Generated<string>;
+  attempt_count: Generated<number>;
   block_height: Int8 | null;
   cancel_requested_at: Timestamp | null;
   cancelled_at: Timestamp | null;

@@ -1,4 +1,4 @@
-// The chain's newest height, by polling a validator. Invariants: the height never goes back, and a height that
+// The chain's newest height, by polling a validator. Invariants: the height never goes back while it is current, and a height that
 // has not risen for maxAgeMs is not given out: the node is stuck, or the chain is, and either way a
 // good-til-block computed from it would be wrong.
 
@@ -43,7 +43,9 @@ export function createHeightFeed(options: HeightFeedOptions): HeightFeed {
     try {
       const { height, time } = await validator.latestBlock();
       // Behind one URL there may be several nodes, some of them behind.
-      if (latest === undefined || height > latest.height) latest = { height, time, observedAtMs };
+      // One wrong high answer must not blind us for ever: what is too old to be given out may be replaced.
+      const isTooOld = latest !== undefined && now() - latest.observedAtMs > maxAgeMs;
+      if (latest === undefined || height > latest.height || isTooOld) latest = { height, time, observedAtMs };
       readiness.markReady();
     } catch (error) {
       lastError = error;

@@ -17,7 +17,8 @@ export type HttpOutcome =
 export type HttpClient = {
   /** path is appended to the path of the base URL */
   readonly get: (path: string) => Promise<HttpOutcome>;
-  readonly postJson: (body: string) => Promise<HttpOutcome>;
+  /** @param mayLeave asked when a socket is free: false drops the request unsent */
+  readonly postJson: (body: string, mayLeave?: () => boolean) => Promise<HttpOutcome>;
   /** Idempotent. Requests under way still end, by their deadline at the latest. */
   readonly close: () => Promise<void>;
 };
@@ -44,8 +45,8 @@ const KEEP_ALIVE_MS = 8_000;
 /** A connection that takes longer than this is not worth waiting for; the deadline still comes first. */
 const MAX_CONNECT_MS = 3_000;
 
-/** Thrown into undici when a request reaches its turn after its deadline: it is dropped, the socket is kept. */
-class DeadlinePassed extends Error {}
+/** Thrown into undici when a request reaches its turn too late: it is dropped, the socket is kept. */
+class TooLate extends Error {}
 
 export function createHttp({ url, timeoutMs, connections, maxResponseBytes }: HttpOptions): HttpClient {
   const base = new URL(url);
@@ -64,7 +65,7 @@ export function createHttp({ url, timeoutMs, connections, maxResponseBytes }: Ht
   });
   let closing: Promise<void> | undefined;
 
-  function send(options: Dispatcher.DispatchOptions): Promise<HttpOutcome> {
+  function send(options: Dispatcher.DispatchOptions, mayLeave = () => true): Promise<HttpOutcome> {
     return new Promise((resolve) => {
       let started: Dispatcher.DispatchController | undefined;
       let isSettled = false;
@@ -82,13 +83,14 @@ export function createHttp({ url, timeoutMs, connections, maxResponseBytes }: Ht
       const timer = setTimeout(() => {
         fail(started ? `no answer within ${timeoutMs} ms` : `no connection within ${timeoutMs} ms`);
         // Destroys the socket, so that a hung node cannot collect them.
-        started?.abort(new DeadlinePassed());
+        started?.abort(new TooLate());
       }, timeoutMs);
 
       pool.dispatch(options, {
         // undici calls this before it writes the first byte; throwing here drops the request unwritten.
         onRequestStart(controller) {
-          if (isSettled) throw new DeadlinePassed();
+          if (!isSettled && !mayLeave()) fail('too late to be sent');
+          if (isSettled) throw new TooLate();
           started = controller;
         },
         onResponseStart(_controller, statusCode, responseHeaders) {
@@ -110,13 +112,10 @@ export function createHttp({ url, timeoutMs, connections, maxResponseBytes }: Ht
 
   return {
     get: (path) => send({ method: 'GET', path: basePath + path, headers: { accept: 'application/json' } }),
-    postJson: (body) =>
-      send({
-        method: 'POST',
-        path: `${basePath || '/'}${base.search}`,
-        headers: { 'content-type': 'application/json' },
-        body,
-      }),
+    postJson: (body, mayLeave) => {
+      const path = `${basePath || '/'}${base.search}`;
+      return send({ method: 'POST', path, headers: { 'content-type': 'application/json' }, body }, mayLeave);
+    },
     close: () => {
       closing ??= pool.close();
       return closing;

@@ -11,6 +11,8 @@ export type MarketTable = {
   readonly stop: () => Promise<void>;
   readonly get: (ticker: string) => Market | undefined;
   readonly all: () => readonly Market[];
+  /** When the indexer last answered (local clock); undefined while there is only a stored copy. */
+  readonly loadedAtMs: () => number | undefined;
   /** Starts from a stored copy; a table that was already loaded is newer and stays. */
   readonly seed: (markets: readonly Market[]) => void;
   /** Resolves when there is a table, seeded or loaded; rejects after timeoutMs (30 s) with the last error. */
@@ -31,7 +33,7 @@ export function createMarketTable(options: MarketTableOptions): MarketTable {
   const { indexer, intervalMs, onError, onRefresh } = options;
   const readiness = createReadiness();
   let table: ReadonlyMap<string, Market> = new Map();
-  let isLoaded = false;
+  let loadedAtMs: number | undefined;
   let failures = 0;
   let lastError: unknown;
 
@@ -45,7 +47,7 @@ export function createMarketTable(options: MarketTableOptions): MarketTable {
       const markets = await indexer.markets();
       if (markets.length === 0) throw new IndexerError('the indexer lists no market');
       replace(markets);
-      isLoaded = true;
+      loadedAtMs = Date.now();
       failures = 0;
       onRefresh?.(markets);
       return intervalMs;
@@ -61,8 +63,9 @@ export function createMarketTable(options: MarketTableOptions): MarketTable {
     stop: loop.stop,
     get: (ticker) => table.get(ticker),
     all: () => [...table.values()],
+    loadedAtMs: () => loadedAtMs,
     seed: (markets) => {
-      if (!isLoaded && markets.length > 0) replace(markets);
+      if (loadedAtMs === undefined && markets.length > 0) replace(markets);
     },
     ready: (timeoutMs = 30_000) =>
       readiness.wait(timeoutMs, () => {

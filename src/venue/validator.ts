@@ -46,10 +46,10 @@ export function createValidator(
   }
 
   return {
-    broadcast: async (bytes) => {
+    broadcast: async (bytes, mayLeave) => {
       const tx = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
       const body = `{"jsonrpc":"2.0","id":1,"method":"broadcast_tx_sync","params":{"tx":"${tx}"}}`;
-      return readBroadcast(await http.postJson(body));
+      return readBroadcast(await http.postJson(body, mayLeave));
     },
 
     latestBlock: async (): Promise<Block> => {

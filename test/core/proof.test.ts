@@ -41,6 +41,7 @@ function ended(
       orderUuid: facts.orderUuid,
       identity: identityOf(1),
       goodTilBlock: facts.goodTilBlock,
+      hasLateFill: false,
       resolution: end?.resolution ?? null,
     },
     attempts,
@@ -121,10 +122,20 @@ describe('what the reconciler ended is proven', () => {
     const rows = ended(resting, fillsOf(resting, '1'), [attemptOf()]);
     const late: Case = {
       ...rows,
-      order: { ...rows.order, filledSize: '4' },
+      order: { ...rows.order, filledSize: '4', hasLateFill: true },
       fills: [...rows.fills, { size: '3', height: 110 }],
     };
     expect(why(late)).toBeUndefined();
+  });
+
+  test('a fill that the evidence should have known, and that was never alarmed, contradicts it', () => {
+    const rows = ended(resting, fillsOf(resting, '1'), [attemptOf()]);
+    const contradicted: Case = {
+      ...rows,
+      order: { ...rows.order, filledSize: '4' },
+      fills: [...rows.fills, { size: '3', height: 110 }],
+    };
+    expect(why(contradicted)).toContain('there are 2');
   });
 });
 

@@ -73,7 +73,6 @@ export function attemptOf(changes: AttemptChanges = {}): NewAttempt {
   };
   const bytes = Buffer.from(`${owner}/${id.clientId}/${attempt}/${goodTilBlock}`);
   return {
-    attempt,
     orderUuid: orderUuid(id),
     signedHeight,
     order: {

@@ -46,7 +46,7 @@ describe('the first attempt', () => {
   test('sets both good-til-blocks and the identity, and is no retry', async () => {
     const order = await unsigned(db);
     const attempt = { ...attemptOf({ goodTilBlock: 130 }), id: order.id, wakeAt: inMs(9_000) };
-    expect(await startAttempts(db, [attempt], 20)).toEqual(new Set([order.id]));
+    expect(await startAttempts(db, [attempt], 20)).toEqual(new Map([[order.id, 1]]));
     const { row } = await expectTruth(order);
     expect(row).toMatchObject({
       first_good_til_block: 130,
@@ -90,7 +90,7 @@ describe('a re-sign', () => {
   ])('of good-til-block 120 at %i within a window of 20: allowed = %s', async (goodTilBlock, allows) => {
     const order = await signed(db);
     const allowed = await startAttempts(db, [resignOf(order, goodTilBlock)], 20);
-    expect(allowed).toEqual(new Set(allows ? [order.id] : []));
+    expect(allowed).toEqual(new Map(allows ? [[order.id, 2]] : []));
     const { row, blocks } = await expectTruth(order);
     expect(blocks).toEqual(allows ? [120, goodTilBlock] : [120]);
     expect(row.retry_count).toBe(allows ? 1 : 0);
@@ -136,7 +136,9 @@ describe('a re-sign', () => {
     const orders = await Promise.all(Array.from({ length: 12 }, () => signed(db)));
     const attempts = orders.map((order, index) => resignOf(order, index % 2 === 0 ? 130 : 120));
     const allowed = await startAttempts(db, attempts, 20);
-    expect(allowed).toEqual(new Set(orders.filter((_, index) => index % 2 === 0).map(({ id }) => id)));
+    expect(new Set(allowed.keys())).toEqual(
+      new Set(orders.filter((_, index) => index % 2 === 0).map(({ id }) => id)),
+    );
     for (const order of orders) await expectTruth(order);
   });
 
@@ -185,7 +187,7 @@ describe('two workers', () => {
     expect((await expectTruth(order)).blocks).toEqual([120, 150]);
   });
 
-  test('that both hold the latest attempt: the second one gets no row and no error', async () => {
+  test('that both hold the latest attempt get a number of their own each, in the order of their blocks', async () => {
     const order = await signed(db);
     await using session = await openSession(database.url);
     await session.query('BEGIN');
@@ -196,8 +198,9 @@ describe('two workers', () => {
     await untilBlocked(db, 2);
     await session.query('COMMIT');
     expect(await lower).toBe(true);
-    await expect(higher).resolves.toBe(false);
-    expect((await expectTruth(order)).blocks).toEqual([120, 130]);
+    expect(await higher).toBe(true);
+    expect((await expectTruth(order)).blocks).toEqual([120, 130, 131]);
+    expect((await attemptsOf(db, order)).map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
   });
 
   test('that hold one order of ten: the other nine are signed all the same', async () => {
@@ -211,7 +214,7 @@ describe('two workers', () => {
     await startAttempts(other, [first(raced)], 20);
     const late = { ...attemptOf({ goodTilBlock: 131 }), id: raced.id, wakeAt: inMs(1) };
     const allowed = startAttempts(db, [late, ...rest.map(first)], 20);
-    await expect(allowed).resolves.toEqual(new Set(rest.map(({ id }) => id)));
+    expect(await allowed).toEqual(new Map(rest.map(({ id }) => [id, 1])));
   });
 
   test('a cancel that commits while a re-sign waits for the row stops it', async () => {

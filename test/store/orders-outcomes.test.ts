@@ -60,7 +60,7 @@ describe('an answer', () => {
       error_message: status === 'OPEN' ? null : 'sdk/20 why',
     });
     expect(attempts).toEqual([
-      expect.objectContaining({ outcome, codespace: 'sdk', code: 20, log: 'why', answered_at: answeredAt }),
+      expect.objectContaining({ outcome, codespace: 'sdk', code: '20', log: 'why', answered_at: answeredAt }),
     ]);
     expect(await historyOf(db, order)).toHaveLength(status === 'OPEN' ? 2 : 1);
   });
@@ -180,7 +180,7 @@ describe('REJECTED', () => {
     await startResends(db, [{ id: order.id, attempt: 1, retryCount: 0 }]);
     await recordOutcomes(db, [refusalOf(order)]);
     expect(await orderRow(db, order)).toMatchObject({ status: 'PENDING', resolution: null });
-    expect(await attemptsOf(db, order)).toMatchObject([{ outcome: 'refused', code: 2003 }]);
+    expect(await attemptsOf(db, order)).toMatchObject([{ outcome: 'refused', code: '2003' }]);
   });
 
   test('is not reached when the order was signed again', async () => {
@@ -356,7 +356,8 @@ describe('the end of what was never sent', () => {
     await session.query('BEGIN');
     await session.query(
       `UPDATE orders SET order_id = id::text, owner = 'dydx1never', dydx_client_id = 1, clob_pair_id = 0,
-        order_flags = 0, quantums = 1, subticks = 1, first_good_til_block = 9, good_til_block = 9 WHERE id = $1`,
+        order_flags = 0, quantums = 1, subticks = 1, first_good_til_block = 9, good_til_block = 9, attempt_count = 1
+        WHERE id = $1`,
       [order.id],
     );
     const ended = endNeverSent(db, [endOf(order, 'EXPIRED')]);

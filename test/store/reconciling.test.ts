@@ -9,7 +9,7 @@ import { isFinal, STATUSES } from '../../src/core/status.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { recordOrders, recordOutcomes, startResends } from '../../src/store/orders.ts';
 import { findOrder, provenAttempts, provenFills, provenOrder } from '../../src/store/reads.ts';
-import { bookReport, ensureCursor, listCursors, resetCursor } from '../../src/store/reconciling.ts';
+import { bookReport, ensureCursor, listCursors } from '../../src/store/reconciling.ts';
 import { createDatabase } from '../support/databases.ts';
 import {
   answerOf,
@@ -506,7 +506,7 @@ describe('the cursor', () => {
       owner,
       subaccountNumber: 0,
       startHeight: 90,
-      height: 90,
+      height: 0,
       fillsRead: 0,
       lastFillId: null,
     });
@@ -547,31 +547,6 @@ describe('the cursor', () => {
     await bookReport(db, reportOf(start, [], 120), MARGIN);
     await bookReport(other, reportOf(start, [], 110), MARGIN);
     expect((await cursor()).height).toBe(120);
-  });
-
-  test('that is reset reads everything again and books nothing twice', async () => {
-    const { signed, book, cursor, unexplained } = await subaccount();
-    const order = await signed();
-    const fills = [fillOf(order), fillOf(order, { orderUuid: randomUUID() })];
-    await book(fills, 111);
-    const before = await orderRow(db, order);
-    await resetCursor(db, await cursor());
-    expect(await cursor()).toMatchObject({ fillsRead: 0, lastFillId: null, height: 111 });
-    await book([...fills, fillOf(order)]);
-    expect(await fillsOf(db, order)).toHaveLength(2);
-    expect(await unexplained()).toHaveLength(1);
-    expect((await orderRow(db, order)).filled_size).not.toBe(before.filled_size);
-    await expectSound(order);
-  });
-
-  test('is not reset by who read an older one', async () => {
-    const { signed, book, cursor } = await subaccount();
-    const order = await signed();
-    await book([fillOf(order)]);
-    const stale = await cursor();
-    await book([fillOf(order)]);
-    await resetCursor(db, stale);
-    expect(await cursor()).toMatchObject({ fillsRead: 2 });
   });
 
   test('tells which subaccounts have something to wait for', async () => {

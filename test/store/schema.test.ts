@@ -122,6 +122,7 @@ describe('good-til-blocks lie within 40 blocks of the first', () => {
       dydx_client_id: next,
       first_good_til_block,
       good_til_block,
+      attempt_count: good_til_block === null ? 0 : 1,
     });
   };
 
@@ -152,6 +153,7 @@ describe("an order's identity at the venue is whole or absent", () => {
     subticks: 1,
     first_good_til_block: 100,
     good_til_block: 100,
+    attempt_count: 1,
   } satisfies Changes;
   for (const column of ['order_id', 'owner', 'dydx_client_id', 'clob_pair_id', 'order_flags'] as const) {
     test(`a signed order without ${column} is refused`, async () => {

@@ -1,0 +1,64 @@
+// How the submitter takes jobs of the queue `orders`: what a job offers, since when, and what becomes of failed ones.
+import { createHash } from 'node:crypto';
+import { type Job, type Queue, UnrecoverableError } from 'bullmq';
+import { type PlaceJob, place, refuseJob, type SubmitDeps } from '../app/submit.ts';
+import { type WakeDeps, wake } from '../app/wake.ts';
+import { intentsOf, type OrdersJob } from '../queue/jobs.ts';
+
+/** A job that says it is older than this has a clock of another unit. */
+const MAX_QUEUED_MS = 30 * 24 * 3_600_000;
+const FAILED_PAGE = 200;
+
+export async function runJob(job: Job<OrdersJob>, submit: SubmitDeps, wakeDeps: WakeDeps): Promise<void> {
+  if (job.name === 'wake') {
+    await wake(wakeDeps);
+    return;
+  }
+  // Kept as failed, for someone to look at: it is no work of ours.
+  if (job.name !== 'place') throw new UnrecoverableError(`unknown job name ${job.name}`);
+  await place(submit, placeJobOf(job));
+}
+
+function placeJobOf(job: Job<OrdersJob>): PlaceJob {
+  const nowMs = Date.now();
+  // A producer's clock may be ahead, or count seconds: nothing is offered in the future.
+  const isPlausible =
+    Number.isFinite(job.timestamp) && job.timestamp > nowMs - MAX_QUEUED_MS && job.timestamp < nowMs;
+  return {
+    intents: intentsOf(job.data) ?? [job.data],
+    offeredAt: new Date(isPlausible ? job.timestamp : nowMs),
+    source: `${shortId(job.id ?? 'job')}:${job.timestamp}`,
+  };
+}
+
+/** Ids of foreign producers may be long; cut ones must not collide. */
+function shortId(id: string): string {
+  return id.length <= 200 ? id : `sha256-${createHash('sha256').update(id).digest('hex')}`;
+}
+
+/**
+ * A producer may have given its job one attempt only: an outage must not end it. A job with which workers died again
+ * and again is not tried once more, but refused.
+ */
+export async function putBackFailed(queue: Queue<OrdersJob>, submit: SubmitDeps): Promise<void> {
+  for (let start = 0; ; ) {
+    const jobs = await queue.getFailed(start, start + FAILED_PAGE - 1);
+    for (const job of jobs) {
+      if (job.name !== 'place') {
+        start += 1;
+      } else if (job.failedReason?.includes('stalled more than')) {
+        submit.log.error({ job_id: job.id, reason: job.failedReason }, 'job refused: workers died with it');
+        await refuseJob(
+          submit,
+          placeJobOf(job),
+          'workers died with it; look at their logs before sending it again',
+        );
+        await job.remove();
+      } else {
+        submit.log.warn({ job_id: job.id, reason: job.failedReason }, 'failed job put back');
+        await job.retry('failed');
+      }
+    }
+    if (jobs.length < FAILED_PAGE) return;
+  }
+}
