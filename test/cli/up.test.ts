@@ -73,9 +73,9 @@ test('it stays up until Ctrl-C, shows orders to other commands, and then ends ev
     ].join('\n'),
   );
   await expect.poll(() => run.stdout(), { timeout: 30_000 }).toContain('running; Ctrl-C ends it');
-  expect(run.stdout()).toContain('refused line 2 : is no JSON');
+  expect(run.stdout()).toContain('refused line 2: is no JSON');
   expect(run.stdout()).toContain('refused line 4 rests: client_id: is spent for another order');
-  expect(run.stdout()).toMatch(/refused line 5 : the line has 50\d+ bytes; the limit is 16384 bytes/);
+  expect(run.stdout()).toMatch(/refused line 5: the line has 50\d+ bytes; the limit is 16384 bytes/);
   expect(run.stdout()).toContain('refused line 6 nul: metadata: must not contain NUL bytes');
   expect(run.stdout()).toContain('refused line 7');
 

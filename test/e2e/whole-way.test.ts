@@ -23,10 +23,14 @@ const ENDS: readonly [RegExp, string, string][] = [
   [/reduce-only-flat$/, 'REJECTED', 'clob/2001'],
 ];
 
+/** Slow enough that no answer comes too late and no order outlives its five blocks before it is sent. */
+const UNHURRIED = {
+  paper: { blockMs: 150 },
+  settings: { VALIDATOR_TIMEOUT_MS: '5000', RESEND_AFTER_MS: '8000' },
+};
+
 test('every kind of example order ends as it must, proven, and in agreement with the exchange', async () => {
-  // Slow enough that no answer comes too late and no order outlives its five blocks before it is sent.
-  const settings = { VALIDATOR_TIMEOUT_MS: '5000', RESEND_AFTER_MS: '8000' };
-  await using router = await startTestRouter({ paper: { blockMs: 150 }, settings });
+  await using router = await startTestRouter(UNHURRIED);
   await router.submitter();
   await router.reconciler();
   const results = await router.client.enqueue(EXAMPLES);
@@ -77,7 +81,7 @@ test('the same intents again are told as duplicates and sent no second time', as
 });
 
 test('orders that were only recorded are signed and sent when a submitter comes', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(UNHURRIED);
   const intents = randomIntents(250, 11, 'recorded');
   const results = await router.client.enqueue(intents, { until: 'recorded' });
   expect(new Set(results.map(({ outcome }) => outcome))).toEqual(new Set(['recorded']));
@@ -89,7 +93,7 @@ test('orders that were only recorded are signed and sent when a submitter comes'
 });
 
 test('two submitters on one account send every order once', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(UNHURRIED);
   await router.submitter();
   await router.submitter();
   await router.reconciler();
