@@ -33,7 +33,10 @@ const decimal = z
   )
   .refine((value) => (toScaled(value, 18) ?? 0n) > 0n, 'must be greater than 0');
 
-const time = z.iso.datetime({ offset: true });
+const time = z.iso
+  .datetime({ offset: true })
+  // With its offset taken off, the last day of 9999 is a year that PostgreSQL writes in another way.
+  .refine((value) => Date.parse(value) < Date.UTC(9999, 0), 'must lie before the year 9999');
 
 export const intentSchema = z.strictObject({
   client_id: text(255).describe('unique per tenant, for ever'),

@@ -6,6 +6,7 @@ import { fromAtoms, SCALE, toAtoms, toScaled } from './decimal.ts';
 import type { Fill } from './ports.ts';
 import type { Resolution } from './proof.ts';
 import { isFinal, type OrderStatus, type OrderType, type Side, type TimeInForce } from './status.ts';
+import { isAllowed } from './transition.ts';
 
 /** An order as the reconciler sees it; sizes are decimal strings. */
 export type OrderFacts = {
@@ -130,6 +131,7 @@ function book(fill: Fill, order: OrderFacts, step: number): Booking {
   const isLate = isFinal(order.status);
   const status = isWhole ? 'FILLED' : isLate ? order.status : 'PARTIALLY_FILLED';
   const word = isWhole ? 'completely filled' : 'partially filled';
+  requireAllowed(order, status);
   return {
     order,
     fill,
@@ -143,6 +145,13 @@ function book(fill: Fill, order: OrderFacts, step: number): Booking {
   };
 }
 
+/** A change that the table does not list is a bug of ours: nothing of the report is booked. */
+function requireAllowed(order: OrderFacts, status: OrderStatus): void {
+  if (status !== order.status && !isAllowed(order.status, status)) {
+    throw new Error(`order ${order.id} may not go from ${order.status} to ${status}`);
+  }
+}
+
 /** The status of an order that can never fill again; every line of the table of final statuses for short-term orders. */
 export function settleDead(order: OrderFacts, height: number): OrderChange {
   const hasFill = toAtoms(order.filledSize) > 0n;
@@ -152,14 +161,10 @@ export function settleDead(order: OrderFacts, height: number): OrderChange {
     good_til_block: order.goodTilBlock,
     fills: order.fillCount,
   };
-  const end = (status: OrderStatus, reason: string, resolution: Resolution = evidence): OrderChange => ({
-    order,
-    status,
-    reason,
-    filledSize: order.filledSize,
-    height,
-    resolution,
-  });
+  const end = (status: OrderStatus, reason: string, resolution: Resolution = evidence): OrderChange => {
+    requireAllowed(order, status);
+    return { order, status, reason, filledSize: order.filledSize, height, resolution };
+  };
   if (order.isCancelRequested) return end('CANCELLED', 'cancelled');
   if (
     order.refusal !== undefined &&

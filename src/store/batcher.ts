@@ -13,8 +13,6 @@ export type BatcherOptions<Item, Result> = {
 
 export type Batcher<Item, Result> = {
   readonly push: (item: Item) => Promise<Result>;
-  /** Resolves when nothing is waiting or under way. */
-  readonly drained: () => Promise<void>;
 };
 
 type Waiting<Item, Result> = {
@@ -61,9 +59,6 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
         waiting.push({ item, resolve, reject });
         running ??= run();
       }),
-    drained: async () => {
-      while (running) await running;
-    },
   };
 }
 

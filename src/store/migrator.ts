@@ -28,11 +28,27 @@ export async function migrationStatus(db: Database): Promise<readonly MigrationS
 
 /** Throws with what to do unless exactly the known migrations are applied. */
 export async function requireSchema(db: Database): Promise<void> {
+  const unknown = await newerMigrations(db);
+  if (unknown.length > 0) {
+    throw new Error(
+      `the database has ${unknown.join(', ')}, which this version does not know: run the newer version`,
+    );
+  }
   const pending = (await migrationStatus(db)).filter(({ appliedAt }) => appliedAt === undefined);
   if (pending.length > 0) {
     const names = pending.map(({ name }) => name).join(', ');
     throw new Error(`the database lacks ${names}: run \`router migrate\``);
   }
+}
+
+async function newerMigrations(db: Database): Promise<string[]> {
+  const known = Object.keys(readMigrations());
+  const { rows } = await sql<{
+    exists: boolean;
+  }>`SELECT to_regclass('kysely_migration') IS NOT NULL AS exists`.execute(db);
+  if (rows[0]?.exists !== true) return [];
+  const applied = await sql<{ name: string }>`SELECT name FROM kysely_migration ORDER BY name`.execute(db);
+  return applied.rows.map(({ name }) => name).filter((name) => !known.includes(name));
 }
 
 function migratorOf(db: Database): Migrator {

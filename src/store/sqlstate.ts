@@ -16,9 +16,3 @@ export function isDataError(error: unknown): boolean {
   const state = sqlstateOf(error);
   return state !== undefined && (state.startsWith('22') || state.startsWith('23'));
 }
-
-/** The unique constraint that a row violates; undefined for every other error. */
-export function violatedUnique(error: unknown): string | undefined {
-  if (sqlstateOf(error) !== '23505' || typeof error !== 'object' || error === null) return undefined;
-  return 'constraint' in error && typeof error.constraint === 'string' ? error.constraint : undefined;
-}

@@ -1,6 +1,6 @@
 // One test a row of the table: what an error of the database means for what is done next.
 import { describe, expect, test } from 'vitest';
-import { isDataError, isTransient, violatedUnique } from '../../src/store/sqlstate.ts';
+import { isDataError, isTransient } from '../../src/store/sqlstate.ts';
 
 const withCode = (code: unknown, rest: object = {}) => Object.assign(new Error('x'), { code, ...rest });
 
@@ -38,13 +38,5 @@ describe.each([
 });
 
 test.each([null, undefined, '22003', 22003, {}])('%j is no error of the database', (error) => {
-  expect([isTransient(error), isDataError(error), violatedUnique(error)]).toEqual([false, false, undefined]);
-});
-
-test('violatedUnique names the constraint of a unique violation, and of nothing else', () => {
-  expect(violatedUnique(withCode('23505', { constraint: 'orders_venue_identity' }))).toBe(
-    'orders_venue_identity',
-  );
-  expect(violatedUnique(withCode('23514', { constraint: 'orders_size_check' }))).toBeUndefined();
-  expect(violatedUnique(withCode('23505'))).toBeUndefined();
+  expect([isTransient(error), isDataError(error)]).toEqual([false, false]);
 });
