@@ -26,12 +26,12 @@ const MAX_REPEATS = 5;
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { flush, maxItems = 200, lingerMs = 0 } = options;
   const waiting: Waiting<Item, Result>[] = [];
-  let running: Promise<void> | undefined;
+  let isRunning = false;
 
   const run = async (): Promise<void> => {
     await new Promise((resolve) => (lingerMs > 0 ? setTimeout(resolve, lingerMs) : setImmediate(resolve)));
     while (waiting.length > 0) await settle(waiting.splice(0, maxItems));
-    running = undefined;
+    isRunning = false;
   };
 
   const settle = async (part: readonly Waiting<Item, Result>[]): Promise<void> => {
@@ -57,7 +57,9 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     push: (item) =>
       new Promise<Result>((resolve, reject) => {
         waiting.push({ item, resolve, reject });
-        running ??= run();
+        if (isRunning) return;
+        isRunning = true;
+        void run();
       }),
   };
 }

@@ -71,30 +71,6 @@ describe('sharing', () => {
   });
 });
 
-describe('drained', () => {
-  test('resolves at once when nothing is under way, and else when all are told', async () => {
-    const { flush } = recording();
-    const { push, drained } = createBatcher({ flush, maxItems: 1 });
-    await drained();
-    const told: number[] = [];
-    for (const item of [1, 2, 3]) void push(item).then((result) => told.push(result));
-    await drained();
-    expect(told).toEqual([2, 4, 6]);
-  });
-
-  test('waits for what is pushed in answer to a result, too', async () => {
-    const { flush } = recording();
-    const { push, drained } = createBatcher({ flush });
-    const told: number[] = [];
-    void push(1)
-      .then(push)
-      .then((result) => told.push(result));
-    await drained();
-    await drained();
-    expect(told).toEqual([4]);
-  });
-});
-
 describe('failures', () => {
   const refusing = (bad: readonly number[]) =>
     recording((items) => {
@@ -188,7 +164,7 @@ test('whatever fails, everyone is told once: their own result, or why not', asyn
       async (items, script, poison, maxItems) => {
         const done = new Map<number, number>();
         let turn = 0;
-        const { push, drained } = createBatcher({
+        const { push } = createBatcher({
           maxItems,
           flush: async (batch: readonly number[]) => {
             const code = script[turn++] ?? 'none';
@@ -201,7 +177,6 @@ test('whatever fails, everyone is told once: their own result, or why not', asyn
           },
         });
         const results = await Promise.allSettled(items.map(push));
-        await drained();
         for (const [index, item] of items.entries()) {
           const result = results[index];
           if (result?.status === 'fulfilled') expect(result.value).toBe(item * 2);
