@@ -143,7 +143,9 @@ function whyNotDead(
       code !== undefined &&
       canEndAsRejected(codespace, code) &&
       attempts.some((attempt) => attempt.codespace === codespace && attempt.code === code);
-    return isRefused && !isAccepted && !hasFill ? undefined : 'no refusal explains REJECTED';
+    return isRefused && !isAccepted && (!hasFill || order.hasLateFill)
+      ? undefined
+      : 'no refusal explains REJECTED';
   }
   if (order.cancelRequested) return endsAs(order, ['CANCELLED']);
   if (order.timeInForce === 'IOC') {
