@@ -11,6 +11,7 @@ import { repeatTransient } from './store/batcher.ts';
 import { openDatabase } from './store/database.ts';
 import { loadMarkets } from './store/markets.ts';
 import { keyOf, type Recorded, recordOrders, spentKeys } from './store/orders.ts';
+import { rejectedSince } from './store/reads.ts';
 import { type Rejection, recordRejections } from './store/rejections.ts';
 
 export type { IntentInput, Refusal };
@@ -54,6 +55,8 @@ export type RouterClientOptions = {
   readonly redisUrl?: string | undefined;
 };
 
+/** Too low: a repeat right behind its original is only found by the submitter. 150 bytes each. */
+const MAX_RECENT = 100_000;
 /** Rows and jobs written at a time. */
 const CHUNK = 500;
 
@@ -101,6 +104,9 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
       db,
       accepted.flatMap(({ intent }) => (intent === undefined ? [] : [intent])),
     );
+    for (const [key, hash] of await stillQueued(accepted.flatMap(({ intent }) => intent ?? []))) {
+      if (!spent.has(key)) spent.set(key, hash);
+    }
     const fresh: Intent[] = [];
     const rejections: Rejection[] = [];
     const refuse = (
@@ -130,6 +136,7 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
     if (until === 'queued') {
       await recordRejections(db, rejections);
       await addPlaceJobs(queue, fresh);
+      remember(fresh, now);
       return results;
     }
     const recorded = await record(fresh, now);
@@ -142,6 +149,31 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
     });
     await recordRejections(db, rejections);
     return final;
+  }
+
+  /** What this client queued lately and no submitter may have recorded yet, oldest first. */
+  const recent = new Map<string, { readonly hash: string; readonly at: Date }>();
+
+  function remember(intents: readonly Intent[], at: Date): void {
+    for (const intent of intents) recent.set(keyOf(intent), { hash: intentHash(intent), at });
+    for (const key of recent.keys()) {
+      if (recent.size <= MAX_RECENT) return;
+      recent.delete(key);
+    }
+  }
+
+  /** intent_hash by keyOf, of those that are on their way; what was refused there has freed its client_id. */
+  async function stillQueued(intents: readonly Intent[]): Promise<Map<string, string>> {
+    const known = intents.filter((intent) => recent.has(keyOf(intent)));
+    const since = Math.min(...known.map((intent) => recent.get(keyOf(intent))?.at.getTime() ?? 0));
+    const refused = known.length === 0 ? [] : await rejectedSince(db, known, new Date(since));
+    for (const key of refused) recent.delete(keyOf(key));
+    return new Map(
+      known.flatMap((intent) => {
+        const entry = recent.get(keyOf(intent));
+        return entry === undefined ? [] : [[keyOf(intent), entry.hash]];
+      }),
+    );
   }
 
   /** @returns what became of each, by keyOf */

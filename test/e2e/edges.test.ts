@@ -39,6 +39,37 @@ test('the same client_id in two tenants is two orders, also when several produce
   expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(6);
 });
 
+test('a repeat right behind its original is a duplicate, another body a conflict, and a refused one is free', async () => {
+  await using router = await startTestRouter();
+  const [intent] = randomIntents(1, 61, 'quick');
+  if (intent === undefined) throw new Error('no intent');
+  // No submitter runs: nothing is recorded yet.
+  expect((await router.client.enqueue(intent)).outcome).toBe('queued');
+  expect((await router.client.enqueue(intent)).outcome).toBe('duplicate');
+  expect((await router.client.enqueue({ ...intent, size: '7' })).outcome).toBe('conflict');
+  // Without a market table the client cannot know the grid; the submitter does.
+  const offGrid = {
+    ...intent,
+    client_id: 'fixed',
+    type: 'MARKET',
+    price: undefined,
+    good_til_blocks: undefined,
+  } as const;
+  const bad = {
+    ...offGrid,
+    market: 'BTC-USD',
+    size: '0.00001',
+    post_only: false,
+    time_in_force: 'IOC',
+  } as const;
+  expect((await router.client.enqueue(bad)).outcome).toBe('queued');
+  await router.submitter();
+  await expect
+    .poll(async () => (await latestRejections(router.db, 'default', 'fixed', 1)).length, { timeout: 10_000 })
+    .toBe(1);
+  expect((await router.client.enqueue({ ...bad, size: '0.01' })).outcome).toBe('queued');
+});
+
 test('an intent that was refused once and is offered again is refused again, not swallowed', async () => {
   await using router = await startTestRouter();
   await router.submitter();
