@@ -9,6 +9,10 @@ export type PaperCommand = {
 };
 
 export async function runPaper(options: PaperCommand): Promise<void> {
+  // From the start: a parent that dies meanwhile would leave it behind.
+  const ended = new Promise<void>((done) => {
+    for (const event of ['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect']) process.once(event, () => done());
+  });
   const paper = await startPaper({
     ...options,
     log: (level, message, fields) =>
@@ -18,10 +22,9 @@ export async function runPaper(options: PaperCommand): Promise<void> {
   console.log(
     `DYDX_VALIDATOR_URL=${paper.url} DYDX_INDEXER_URL=${paper.url}; what really happened: ${paper.url}/paper/truth`,
   );
-  process.send?.(paper.url);
-  await new Promise<void>((done) => {
-    for (const event of ['SIGINT', 'SIGTERM', 'disconnect']) process.once(event, () => done());
-  });
+  // A parent that has just died is told by the event, not by an error of this message.
+  process.send?.(paper.url, undefined, {}, () => {});
+  await ended;
   await paper.close();
   // The channel to a parent would keep the process alive.
   if (process.connected) process.disconnect();

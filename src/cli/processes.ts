@@ -1,102 +1,202 @@
-// Starts the router's processes as children in sessions of their own, so that Ctrl-C reaches only the parent, which
-// then ends them in order. A child that dies is started again; one that cannot start ends the whole.
+// The processes of `router up`: one `up` per data folder, and its children. These run in sessions of their own, so that
+// Ctrl-C reaches only the parent, which then ends them in order. A child that dies is started again; one that cannot
+// start at all ends the whole.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { commandLineOf } from '../store/embedded-postgres.ts';
 
 export type ProcessSpec = {
   readonly name: string;
   /** script and its arguments */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** The arguments of later starts, from what the first one sent: a server comes back where its clients look for it. */
+  readonly argsAgain?: (ready: unknown) => readonly string[];
 };
 
 export type Running = {
-  /** what the child sent when it was ready */
-  readonly ready: unknown;
-  /** Sends SIGTERM and waits; SIGKILL after the deadline. */
+  /** What the child sent when it was ready; rejects when it ended before, or took too long. */
+  readonly ready: Promise<unknown>;
+  /** Sends SIGTERM and waits; SIGKILL after the deadline. At any time, also before it is ready. */
   readonly stop: (deadlineMs: number) => Promise<void>;
 };
 
 const READY_TIMEOUT_MS = 30_000;
-const RESTART_DELAY_MS = 500;
+/** Before a child that died is started again: doubles to the maximum, and begins anew after a life of STABLE_MS. */
+const FIRST_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 10_000;
+const STABLE_MS = 30_000;
 
-/** @param onExit called whenever the child dies unasked; it is started again */
-export async function startProcess(
+/** @param onExit called whenever the child dies unasked; it is started again after the pause */
+export function startProcess(
   spec: ProcessSpec,
   logDir: string,
-  onExit: (name: string, how: string) => void,
-): Promise<Running> {
-  const logFile = join(logDir, `${spec.name}.log`);
-  mkdirSync(logDir, { recursive: true });
-  let child: ChildProcess;
-  let isStopping = false;
+  onExit: (name: string, how: string, pauseMs: number) => void,
+): Running {
+  const logFile = freshLog(logDir, spec.name);
+  const stopping = new AbortController();
+  let child = launch(spec.args, spec.env, logFile);
 
-  const launch = (): ChildProcess => {
-    const log = openSync(logFile, 'a');
-    const started = spawn(process.execPath, spec.args, {
-      env: { ...process.env, ...spec.env },
-      stdio: ['ignore', log, log, 'ipc'],
-      detached: true,
-    });
-    closeSync(log);
-    return started;
-  };
-  const watch = (): void => {
-    child.once('exit', (code, signal) => {
-      if (isStopping) return;
-      onExit(spec.name, signal ?? `exit code ${code}`);
-      setTimeout(() => {
-        if (isStopping) return;
-        child = launch();
-        watch();
-      }, RESTART_DELAY_MS);
-    });
+  const keepAlive = async (sent: unknown): Promise<void> => {
+    const args = spec.argsAgain?.(sent) ?? spec.args;
+    let pauseMs: number | undefined;
+    let bornMs = Date.now();
+    for (;;) {
+      const how = await child.ended;
+      if (stopping.signal.aborted) return;
+      pauseMs = nextPause(pauseMs, Date.now() - bornMs);
+      onExit(spec.name, how, pauseMs);
+      await delay(pauseMs, undefined, { signal: stopping.signal }).catch(() => {});
+      if (stopping.signal.aborted) return;
+      child = launch(args, spec.env, logFile);
+      bornMs = Date.now();
+    }
   };
 
-  child = launch();
-  const ready = await untilReady(child, spec.name, logFile);
-  watch();
+  const ready = untilReady(child, spec.name, logFile);
+  ready.then(keepAlive, () => {});
   return {
     ready,
     stop: async (deadlineMs) => {
-      isStopping = true;
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const exited = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGTERM');
-      const timer = new AbortController();
-      await Promise.race([exited, delay(deadlineMs, undefined, { signal: timer.signal }).catch(() => {})]);
-      timer.abort();
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-      await exited;
+      stopping.abort();
+      await end(child, deadlineMs);
     },
   };
 }
 
-function untilReady(child: ChildProcess, name: string, logFile: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      child.kill('SIGKILL');
-      fail(`was not ready within ${READY_TIMEOUT_MS / 1000} s`);
-    }, READY_TIMEOUT_MS);
-    const fail = (what: string): void => {
-      clearTimeout(timer);
-      reject(new Error(`${name} ${what}: ${lastLine(logFile)}`));
-    };
-    child.once('exit', (code, signal) => fail(`ended (${signal ?? `exit code ${code}`})`));
-    child.once('error', (error) => fail(error.message));
-    child.once('message', (message) => {
-      clearTimeout(timer);
-      child.removeAllListeners('exit');
-      child.removeAllListeners('error');
-      resolve(message);
-    });
+export function nextPause(lastMs: number | undefined, livedMs: number): number {
+  return lastMs === undefined || livedMs >= STABLE_MS ? FIRST_PAUSE_MS : Math.min(lastMs * 2, MAX_PAUSE_MS);
+}
+
+/** The log of the run before is kept, older ones are not. */
+function freshLog(logDir: string, name: string): string {
+  mkdirSync(logDir, { recursive: true });
+  const file = join(logDir, `${name}.log`);
+  if (existsSync(file)) renameSync(file, `${file}.1`);
+  return file;
+}
+
+type Child = {
+  readonly process: ChildProcess;
+  /** how it ended, or why it could not be started; never rejects */
+  readonly ended: Promise<string>;
+};
+
+function launch(args: readonly string[], env: ProcessSpec['env'], logFile: string): Child {
+  const log = openLog(logFile);
+  const child = spawn(process.execPath, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', log, log, 'ipc'],
+    detached: true,
   });
+  if (log !== 'ignore') closeSync(log);
+  const ended = new Promise<string>((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+    // Stays for the child's life: a signal or message that cannot be delivered is an error event, too.
+    child.on('error', (error) => child.pid === undefined && resolve(error.message));
+  });
+  return { process: child, ended };
+}
+
+/** A child without a log is better than none: the folder may have been deleted, the disk be full. */
+function openLog(file: string): number | 'ignore' {
+  try {
+    return openSync(file, 'a');
+  } catch {
+    return 'ignore';
+  }
+}
+
+async function untilReady(child: Child, name: string, logFile: string): Promise<unknown> {
+  const sent = new Promise<{ readonly message: unknown }>((resolve) => {
+    child.process.once('message', (message) => resolve({ message }));
+  });
+  const first = await within(READY_TIMEOUT_MS, Promise.race([sent, child.ended]));
+  if (typeof first === 'object') return first.message;
+  if (first === undefined) await end(child, 0);
+  const what = first === undefined ? `was not ready within ${READY_TIMEOUT_MS / 1000} s` : `ended (${first})`;
+  throw new Error(`${name} ${what}: ${lastLine(logFile)}`);
+}
+
+async function end({ process: child, ended }: Child, deadlineMs: number): Promise<void> {
+  child.kill('SIGTERM');
+  if ((await within(deadlineMs, ended)) === undefined) child.kill('SIGKILL');
+  await ended;
+}
+
+/** @returns undefined when the time is over first */
+export async function within<Result>(ms: number, work: Promise<Result>): Promise<Result | undefined> {
+  const timer = new AbortController();
+  try {
+    return await Promise.race([work, delay(ms, undefined, { signal: timer.signal }).catch(() => undefined)]);
+  } finally {
+    timer.abort();
+  }
 }
 
 /** Where a child says what went wrong. */
 function lastLine(file: string): string {
-  const lines = readFileSync(file, 'utf8').trim().split('\n');
+  const lines = existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
   return lines.at(-1)?.replace(/^error: /, '') || '(it said nothing)';
+}
+
+const CLAIM = /^up\.(\d+)\.[\da-f]+\.lock$/;
+/** A later starter that sees an earlier one gives up at once. */
+const YIELD_MS = 1_000;
+
+/**
+ * Two of them on one folder would end each other's database. Each starter first makes a file of its own and only then
+ * looks for the files of others, so of two at least one sees the other; nobody takes over a file, so a stale one can be
+ * deleted without a race. Of two that see each other the lower process number stays. @returns how to unlock
+ */
+export async function lockFolder(dataDir: string, signal?: AbortSignal): Promise<() => void> {
+  const own = `up.${process.pid}.${randomBytes(8).toString('hex')}.lock`;
+  writeFileSync(join(dataDir, own), '', { flag: 'wx' });
+  const unlock = () => rmSync(join(dataDir, own), { force: true });
+  try {
+    const deadline = Date.now() + YIELD_MS;
+    for (;;) {
+      const others = livingClaims(dataDir, own);
+      const [first] = others;
+      if (first === undefined) return unlock;
+      if (first < process.pid || Date.now() > deadline) {
+        throw new Error(`process ${first} is already using ${dataDir}: end it, or choose another --data-dir`);
+      }
+      await delay(20);
+      signal?.throwIfAborted();
+    }
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+/** @returns the process numbers, ascending; claims of the dead are deleted */
+function livingClaims(dataDir: string, own: string): number[] {
+  const living: number[] = [];
+  for (const file of readdirSync(dataDir)) {
+    const pid = CLAIM.exec(file)?.[1];
+    if (pid === undefined || file === own) continue;
+    if (Number(pid) !== process.pid && isUp(Number(pid))) living.push(Number(pid));
+    else rmSync(join(dataDir, file), { force: true });
+  }
+  return living.sort((a, b) => a - b);
+}
+
+/** A process number is used again: after a restart of the machine or in a container another program may have it. */
+function isUp(pid: number): boolean {
+  return /(^|[ /])(cli\.ts|router) (.* )?up /.test(commandLineOf(pid));
 }

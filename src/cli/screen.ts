@@ -8,6 +8,11 @@ export type Screen = {
   readonly finish: () => void;
 };
 
+/** What stands in intents must not steer the terminal. */
+function harmless(text: string): string {
+  return text.replace(/[^\P{Cc}\n]/gu, '\uFFFD');
+}
+
 export function createScreen(stream: NodeJS.WriteStream): Screen {
   let drawn = 0;
   let last = '';
@@ -18,7 +23,7 @@ export function createScreen(stream: NodeJS.WriteStream): Screen {
   return {
     line: (text) => {
       erase();
-      stream.write(`${text}\n`);
+      stream.write(`${harmless(text)}\n`);
     },
     draw: (lines) => {
       if (!stream.isTTY) {
@@ -31,7 +36,7 @@ export function createScreen(stream: NodeJS.WriteStream): Screen {
       // A line that wraps would be erased by half.
       const width = stream.columns || 80;
       const height = Math.max(3, (stream.rows || 24) - 1);
-      const fitting = lines.slice(0, height).map((line) => line.slice(0, width - 1));
+      const fitting = lines.slice(0, height).map((line) => harmless(line).slice(0, width - 1));
       stream.write(fitting.map((line) => `${line}\n`).join(''));
       drawn = fitting.length;
     },

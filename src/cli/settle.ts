@@ -12,21 +12,16 @@ const POLL_MS = 250;
 /** Asked about at a time. */
 const WINDOW = 2_000;
 const SHOWN_ORDERS = 15;
+const SHOWN_REFUSALS = 100;
 
-export type Watched = {
-  /** all of them are final or refused */
-  readonly isSettled: boolean;
-  /** those that the submitter refused */
-  readonly refused: number;
-};
-
+/** @returns how many the submitter refused; throws the signal's reason when that comes first */
 export async function watchUntilSettled(
   db: Database,
   keys: readonly OrderKey[],
   since: Date,
   screen: Screen,
   signal: AbortSignal,
-): Promise<Watched> {
+): Promise<number> {
   const open = new Map(keys.map((key) => [keyOf(key), key]));
   let refused = 0;
   for (;;) {
@@ -41,13 +36,18 @@ export async function watchUntilSettled(
       for (const row of unknown.length > 0 ? await rejectedSince(db, unknown, since) : []) {
         refused += 1;
         open.delete(keyOf(row));
-        screen.line(`  refused ${row.client_id}: ${describeRefusals(row.refusals)}`);
+        if (refused <= SHOWN_REFUSALS)
+          screen.line(`  refused ${row.client_id}: ${describeRefusals(row.refusals)}`);
       }
     }
-    screen.draw(await frame(db, keys.length - open.size, keys.length));
-    if (open.size === 0 || signal.aborted) {
+    // Those that rest go to the back, or they would keep a whole window from being asked about.
+    for (const key of asked) if (open.delete(keyOf(key))) open.set(keyOf(key), key);
+    const lines = await frame(db, keys.length - open.size, keys.length);
+    signal.throwIfAborted();
+    screen.draw(lines);
+    if (open.size === 0) {
       screen.finish();
-      return { isSettled: open.size === 0, refused };
+      return refused;
     }
     await delay(POLL_MS, undefined, { signal }).catch(() => {});
   }

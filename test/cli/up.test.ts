@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -10,7 +10,12 @@ const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli.ts');
 
 type Run = { readonly child: ChildProcess; readonly stdout: () => string; readonly stderr: () => string };
 
-function router(args: readonly string[], env: Readonly<Record<string, string>> = {}, input?: string): Run {
+/** @param input of standard input, which then ends; null: it stays open */
+function router(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  input: string | null = '',
+): Run {
   const child = spawn(process.execPath, [CLI, ...args], { env: { ...process.env, ...env } });
   let stdout = '';
   let stderr = '';
@@ -18,7 +23,10 @@ function router(args: readonly string[], env: Readonly<Record<string, string>> =
   child.stderr.on('data', (chunk) => (stderr += chunk));
   // A command that ends before it has read its input closes the pipe.
   child.stdin.on('error', () => {});
-  child.stdin.end(input ?? '');
+  if (input !== null) child.stdin.end(input);
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+  });
   return { child, stdout: () => stdout, stderr: () => stderr };
 }
 
@@ -90,6 +98,96 @@ test('it stays up until Ctrl-C, shows orders to other commands, and then ends ev
   expect(await exitOf(run.child)).toBe(0);
   expect(Date.now() - stoppedMs).toBeLessThan(5_000);
 });
+
+const POSTMASTER = ['postgres', 'postmaster.pid'];
+
+test('an interrupt in any phase ends everything within 5 s, without an audit, and the next start goes on', {
+  timeout: 120_000,
+}, async () => {
+  const folder = temporaryFolder();
+  const env = { DATABASE_URL: '' };
+  const phases: readonly [string, NodeJS.Signals][] = [
+    ['starting the database', 'SIGINT'],
+    ['database     embedded', 'SIGTERM'],
+    ['starting paper', 'SIGHUP'],
+    ['starting submitter', 'SIGINT'],
+    // Standard input stays open.
+    ['intents      standard input', 'SIGINT'],
+  ];
+  for (const [phase, signal] of phases) {
+    const run = router(['up', '--intents', '-', '--data-dir', folder, ...FAST], env, null);
+    await expect.poll(run.stdout, { timeout: 30_000, interval: 5 }).toContain(phase);
+    const atMs = Date.now();
+    run.child.kill(signal);
+    expect([phase, await exitOf(run.child)]).toEqual([phase, 0]);
+    expect(Date.now() - atMs).toBeLessThan(5_000);
+    expect(run.stdout().trim()).toMatch(/stopping; the next start goes on .*\nstopped$/s);
+    expect(run.stdout()).not.toContain('unproven');
+    expect(run.stderr()).toBe('');
+    expect(readdirSync(folder).filter((name) => /lock$|url$/.test(name))).toEqual([]);
+    expect(existsSync(join(folder, ...POSTMASTER))).toBe(false);
+  }
+  const after = await finished(
+    router(['up', '--exit-when-settled', '--json', '--data-dir', folder, ...FAST], env),
+  );
+  expect([after.code, after.stderr()]).toEqual([0, expect.stringContaining('Every final status is proven')]);
+});
+
+test('a second start on the folder is refused; when the database is killed, it ends with one line and the next start goes on', async () => {
+  const folder = temporaryFolder();
+  const env = { DATABASE_URL: '' };
+  const intents = join(folder, 'blank.jsonl');
+  writeFileSync(intents, '\n  \n\r\n');
+  const args = ['up', '--intents', intents, '--data-dir', folder, ...FAST];
+  const run = router(args, env);
+  await expect.poll(run.stdout, { timeout: 30_000 }).toContain('running; Ctrl-C ends it');
+  const second = await finished(router(args, env));
+  expect(second.stderr()).toBe(
+    `error: process ${run.child.pid} is already using ${folder}: end it, or choose another --data-dir\n`,
+  );
+  expect(second.code).toBe(1);
+
+  process.kill(Number.parseInt(readFileSync(join(folder, ...POSTMASTER), 'utf8'), 10), 'SIGKILL');
+  expect(await exitOf(run.child)).toBe(1);
+  expect(run.stderr()).toMatch(/^error: the database ended \(SIGKILL.*\); start again, the data is kept\n$/);
+  const next = await finished(router([...args, '--exit-when-settled'], env));
+  expect([next.code, next.stderr()]).toEqual([0, '']);
+});
+
+test('killed workers and a killed exchange come back, and orders go on', async () => {
+  await using database = await createDatabase();
+  const folder = temporaryFolder();
+  const env = { DATABASE_URL: database.url };
+  const run = router(['up', '--intents', '-', '--data-dir', folder, ...FAST], env, null);
+  await expect.poll(run.stdout, { timeout: 30_000 }).toContain('intents      standard input');
+  for (const name of ['paper', 'submitter', 'reconciler', 'maintenance']) {
+    process.kill(childOf(run.child, name), 'SIGKILL');
+  }
+  for (const name of ['paper', 'submitter', 'reconciler', 'maintenance']) {
+    await expect
+      .poll(run.stdout, { timeout: 20_000 })
+      .toContain(`${name} ended (SIGKILL), starting it again in 0.5 s`);
+  }
+  run.child.stdin?.end(
+    '{"client_id":"after","market":"BTC-USD","side":"BUY","type":"LIMIT","size":"0.01","price":"50000","good_til_blocks":5}\n',
+  );
+  await expect.poll(run.stdout, { timeout: 45_000 }).toContain('running; Ctrl-C ends it');
+  expect(run.stdout()).toContain('EXPIRED       1');
+  expect(run.stdout()).toContain('every order and fill agrees with the exchange');
+  run.child.kill('SIGTERM');
+  expect(await exitOf(run.child)).toBe(0);
+});
+
+/** The child of `up` whose command line names it. */
+function childOf(parent: ChildProcess, name: string): number {
+  const rows = execFileSync('ps', ['-ww', '-A', '-o', 'pid=,ppid=,command='], { encoding: 'utf8' }).split(
+    '\n',
+  );
+  const pattern = new RegExp(`^\\s*(\\d+)\\s+${parent.pid}\\s.*(${name}\\.ts|cli\\.ts ${name} )`);
+  const pid = rows.map((row) => pattern.exec(row)?.[1]).find((found) => found !== undefined);
+  if (pid === undefined) throw new Error(`no ${name} under ${parent.pid}`);
+  return Number(pid);
+}
 
 test('each wrong input ends with one readable line and a non-zero status', async () => {
   await using database = await createDatabase('empty');
