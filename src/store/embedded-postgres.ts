@@ -1,23 +1,16 @@
 // Runs PostgreSQL from the binaries that npm installed, for a machine that has none. The cluster belongs to
 // one folder and listens on 127.0.0.1 only. It runs in a session of its own, so that Ctrl-C reaches the workers
 // first and the database last; it never outlives the process that started it.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { commandLineOf } from '../ops/command-line.ts';
+import { type ServerUser, serverUser } from './server-user.ts';
 
 export type EmbeddedPostgres = {
   /** postgresql://… of the database `router` */
@@ -132,71 +125,6 @@ async function runInitdb(
   if (code !== 0) throw new Error(`initdb failed in ${folder}: ${log()}`);
 }
 
-type ServerUser = {
-  readonly own: (path: string) => void;
-  /** In a session of its own; on Linux it gets SIGINT, a fast shutdown, when this process dies, however it dies. */
-  readonly spawn: (file: string, args: readonly string[]) => ChildProcess;
-};
-
-/**
- * PostgreSQL refuses to run as root. As root it is started as `postgres` or `nobody`, with the capability to
- * pass folders that only root may enter (a clone under /root or in a mktemp folder); no user is created.
- */
-function serverUser(): ServerUser {
-  const isRoot = process.platform === 'linux' && process.getuid?.() === 0;
-  const ids = isRoot ? unprivilegedIds() : undefined;
-  const canDieWithUs = process.platform === 'linux' && canSetpriv('--pdeathsig', 'INT');
-  if (isRoot && !canSetpriv('--securebits=+no_setuid_fixup')) {
-    throw new Error('PostgreSQL does not run as root and setpriv (util-linux) is missing: set DATABASE_URL');
-  }
-  const flags = [
-    ...(ids === undefined
-      ? []
-      : [
-          `--reuid=${ids.uid}`,
-          `--regid=${ids.gid}`,
-          '--clear-groups',
-          '--inh-caps=+dac_override',
-          '--ambient-caps=+dac_override',
-          '--securebits=+no_setuid_fixup',
-        ]),
-    // setpriv sets it after the change of user, which would clear it, and it survives exec; measured as root and not.
-    ...(canDieWithUs ? ['--pdeathsig', 'INT'] : []),
-  ];
-  return {
-    own: (path) => {
-      if (ids !== undefined) chownSync(path, ids.uid, ids.gid);
-    },
-    spawn: (file, args) => {
-      const [command, all] = flags.length === 0 ? [file, args] : ['setpriv', [...flags, '--', file, ...args]];
-      return spawn(command, all, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
-    },
-  };
-}
-
-/** BusyBox has a setpriv that knows few options. */
-function canSetpriv(...flags: readonly string[]): boolean {
-  try {
-    execFileSync('setpriv', [...flags, '--', 'true'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function unprivilegedIds(): { uid: number; gid: number } {
-  for (const name of ['postgres', 'nobody']) {
-    const line = readFileSync('/etc/passwd', 'utf8')
-      .split('\n')
-      .find((entry) => entry.startsWith(`${name}:`));
-    const [, , uid, gid] = line?.split(':') ?? [];
-    if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) };
-  }
-  throw new Error(
-    'PostgreSQL does not run as root and there is no user postgres or nobody: set DATABASE_URL',
-  );
-}
-
 /** A run that was killed may leave its postmaster; its folder is ours, so end it and take over. */
 async function endLeftover(folder: string, signal: AbortSignal | undefined): Promise<void> {
   const pidFile = join(folder, 'postmaster.pid');
@@ -224,17 +152,6 @@ async function endLeftover(folder: string, signal: AbortSignal | undefined): Pro
 function disown(pidFile: string, content: string): void {
   if (/^\d+\n/.test(content)) writeFileSync(pidFile, content.replace(/^\d+/, String(process.pid)));
   else rmSync(pidFile, { force: true });
-}
-
-/** The words of a living process with a space after each; empty for one that is gone, or dead and not yet reaped. */
-export function commandLineOf(pid: number): string {
-  try {
-    return process.platform === 'linux'
-      ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
-      : `${execFileSync('ps', ['-ww', '-p', String(pid), '-o', 'command='], { encoding: 'utf8' }).trim()} `;
-  } catch {
-    return '';
-  }
 }
 
 type Server = {

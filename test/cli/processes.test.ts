@@ -12,7 +12,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { lockFolder, nextPause, startProcess, within } from '../../src/cli/processes.ts';
+import { lockFolder } from '../../src/cli/folder-lock.ts';
+import { nextPause, startProcess, within } from '../../src/cli/processes.ts';
 import { exitOf } from '../support/router.ts';
 
 function temporaryFolder(): string {
@@ -66,7 +67,7 @@ test('a folder is locked by a living `up` only: not by a dead one, another progr
 test('of many starters at once exactly one gets the folder', async () => {
   const folder = temporaryFolder();
   const data = join(folder, 'data');
-  const source = join(import.meta.dirname, '..', '..', 'src', 'cli', 'processes.ts');
+  const source = join(import.meta.dirname, '..', '..', 'src', 'cli', 'folder-lock.ts');
   const file = script(
     folder,
     'cli.ts',

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
-import { commandLineOf, startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
+import { commandLineOf } from '../../src/ops/command-line.ts';
+import { startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
 import { exitOf } from '../support/router.ts';
 
 const SOURCE = join(import.meta.dirname, '..', '..', 'src', 'store', 'embedded-postgres.ts');
