@@ -3,8 +3,8 @@
 // intent again is always safe.
 import { v7 as uuidv7 } from 'uuid';
 import { acceptIntent } from './app/accept.ts';
-import { rejectionOf, spentClientId } from './app/submit.ts';
-import { type Intent, type IntentInput, intentHash, type Refusal, submitDeadline } from './core/intent.ts';
+import { rejectionOf, spentClientId, unsignedOrder } from './app/submit.ts';
+import { type Intent, type IntentInput, intentHash, type Refusal } from './core/intent.ts';
 import { chooseBackend } from './queue/backend.ts';
 import { addPlaceJobs, addWakeJob, ORDERS_QUEUE, type OrdersJob } from './queue/jobs.ts';
 import { repeatTransient } from './store/batcher.ts';
@@ -104,9 +104,8 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
       db,
       accepted.flatMap(({ intent }) => (intent === undefined ? [] : [intent])),
     );
-    for (const [key, hash] of await stillQueued(accepted.flatMap(({ intent }) => intent ?? []))) {
-      if (!spent.has(key)) spent.set(key, hash);
-    }
+    const queued =
+      until === 'queued' ? await stillQueued(accepted.flatMap(({ intent }) => intent ?? [])) : new Map();
     const fresh: Intent[] = [];
     const rejections: Rejection[] = [];
     const refuse = (
@@ -124,9 +123,13 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
       if (result.intent === undefined) return refuse(raw, index, 'invalid', result.ok ? [] : result.refusals);
       const { intent } = result;
       const { client_id, tenant_id } = intent;
-      const known = spent.get(keyOf(intent));
+      const known = spent.get(keyOf(intent)) ?? queued.get(keyOf(intent));
       // Asked first: what was recorded when it was still welcome is a duplicate now, not refused.
-      if (known === intentHash(intent)) return { client_id, tenant_id, outcome: 'duplicate' };
+      if (known === intentHash(intent)) {
+        // Nobody has recorded it yet: adding it again costs nothing, and the queue may have lost it.
+        if (!spent.has(keyOf(intent))) fresh.push(intent);
+        return { client_id, tenant_id, outcome: 'duplicate' };
+      }
       if (known !== undefined) return refuse(raw, index, 'conflict', [spentClientId]);
       if (!result.ok) return refuse(raw, index, 'invalid', result.refusals);
       spent.set(keyOf(intent), intentHash(intent));
@@ -136,7 +139,7 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
     if (until === 'queued') {
       await recordRejections(db, rejections);
       await addPlaceJobs(queue, fresh);
-      remember(fresh, now);
+      remember(fresh);
       return results;
     }
     const recorded = await record(fresh, now);
@@ -152,10 +155,10 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
   }
 
   /** What this client queued lately and no submitter may have recorded yet, oldest first. */
-  const recent = new Map<string, { readonly hash: string; readonly at: Date }>();
+  const recent = new Map<string, string>();
 
-  function remember(intents: readonly Intent[], at: Date): void {
-    for (const intent of intents) recent.set(keyOf(intent), { hash: intentHash(intent), at });
+  function remember(intents: readonly Intent[]): void {
+    for (const intent of intents) recent.set(keyOf(intent), intentHash(intent));
     for (const key of recent.keys()) {
       if (recent.size <= MAX_RECENT) return;
       recent.delete(key);
@@ -165,13 +168,12 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
   /** intent_hash by keyOf, of those that are on their way; what was refused there has freed its client_id. */
   async function stillQueued(intents: readonly Intent[]): Promise<Map<string, string>> {
     const known = intents.filter((intent) => recent.has(keyOf(intent)));
-    const since = Math.min(...known.map((intent) => recent.get(keyOf(intent))?.at.getTime() ?? 0));
-    const refused = known.length === 0 ? [] : await rejectedSince(db, known, new Date(since));
+    const refused = known.length === 0 ? [] : await rejectedSince(db, known, new Date(0));
     for (const key of refused) recent.delete(keyOf(key));
     return new Map(
       known.flatMap((intent) => {
-        const entry = recent.get(keyOf(intent));
-        return entry === undefined ? [] : [[keyOf(intent), entry.hash]];
+        const hash = recent.get(keyOf(intent));
+        return hash === undefined ? [] : [[keyOf(intent), hash]];
       }),
     );
   }
@@ -179,15 +181,7 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
   /** @returns what became of each, by keyOf */
   async function record(intents: readonly Intent[], now: Date): Promise<Map<string, Recorded>> {
     if (intents.length === 0) return new Map();
-    const orders = intents.map((intent) => ({
-      id: uuidv7(),
-      intent,
-      intentHash: intentHash(intent),
-      enqueuedAt: now,
-      submitBy: submitDeadline(intent, now),
-      wakeAt: now,
-      attempt: undefined,
-    }));
+    const orders = intents.map((intent) => unsignedOrder(intent, now, now.getTime()));
     const recorded = await repeatTransient(() => recordOrders(db, orders));
     return new Map(intents.map((intent, index) => [keyOf(intent), recorded[index] ?? 'conflict']));
   }

@@ -2,7 +2,7 @@
 // and one round trip an order. Whatever dies in between leaves a row that is due again (src/app/wake.ts).
 import { v7 as uuidv7 } from 'uuid';
 import { judge } from '../core/answers.ts';
-import { type Intent, intentHash, parseIntent, type Refusal, submitDeadline } from '../core/intent.ts';
+import { type Intent, intentHash, type Refusal, submitDeadline } from '../core/intent.ts';
 import { orderUuid } from '../core/order-uuid.ts';
 import { type Plan, venueOrder } from '../core/plan.ts';
 import type { SignedTx, Signer, Validator, VenueOrder } from '../core/ports.ts';
@@ -80,17 +80,6 @@ export async function place(deps: SubmitDeps, job: PlaceJob): Promise<void> {
   if (failed) throw failed.reason;
 }
 
-/** Ends a job that must not be tried again: what of it is recorded goes on by itself, the rest is refused. */
-export async function refuseJob(deps: SubmitDeps, job: PlaceJob, reason: string): Promise<void> {
-  const refusals: Rejection['refusals'] = [{ field: '', code: 'internal', reason }];
-  const works = job.intents.map(async (raw, index) => {
-    const parsed = parseIntent(raw);
-    const known = parsed.ok ? await deps.findKey(parsed.intent) : undefined;
-    return known === 'duplicate' ? [] : [rejectionOf(raw, `${job.source}#${index}`, refusals)];
-  });
-  await deps.reject((await Promise.all(works)).flat());
-}
-
 async function placeOne(
   deps: SubmitDeps,
   intent: Intent,
@@ -102,32 +91,39 @@ async function placeOne(
   const isLate = submitBy !== undefined && submitBy <= deps.now();
   const attempt = plan === undefined || isLate ? undefined : await signFirst(deps, intent, plan);
   const wakeAfterMs = attempt === undefined ? 0 : deps.resendAfterMs;
-  const order: NewOrder = {
-    id: uuidv7(),
-    intent,
-    intentHash: intentHash(intent),
-    enqueuedAt: offeredAt,
-    submitBy,
-    wakeAt: new Date(deps.now().getTime() + wakeAfterMs),
-    attempt,
-  };
+  const order = { ...unsignedOrder(intent, offeredAt, deps.now().getTime() + wakeAfterMs), attempt };
   let recorded: Recorded;
   try {
-    recorded = await deps.record.push(order);
+    // With new ids at the second try: another order may hold this venue identity (a restored database, a full cycle).
+    recorded = await deps.record.push(order).catch((error: unknown) => {
+      if (attempt === undefined || !deps.isDataError(error)) throw error;
+      return deps.record.push({ ...order, attempt: undefined });
+    });
   } catch (error) {
     if (!deps.isDataError(error)) throw error;
     // Trying again would fail again: it is refused, in words that can be stored.
     deps.log.error({ client_id: intent.client_id, error: String(error) }, 'intent cannot be stored');
     return rejectionOf(intent, source, [{ field: '', code: 'internal', reason: 'cannot be stored' }]);
   }
-  if (recorded === 'conflict') {
-    return rejectionOf(intent, source, [spentClientId]);
-  }
+  if (recorded === 'conflict') return rejectionOf(intent, source, [spentClientId]);
   // A duplicate's row is its own work: whoever recorded it, or the sweep, goes on with it.
   if (recorded === 'duplicate') return undefined;
   if (attempt === undefined) deps.wakeIn(0);
   else await transmit(deps, { id: order.id, submitBy, retryCount: 0, attempt: 1, tx: attempt.tx });
   return undefined;
+}
+
+/** Recorded only, to be signed when it is due. */
+export function unsignedOrder(intent: Intent, enqueuedAt: Date, wakeAtMs: number): NewOrder {
+  return {
+    id: uuidv7(),
+    intent,
+    intentHash: intentHash(intent),
+    enqueuedAt,
+    submitBy: submitDeadline(intent, enqueuedAt),
+    wakeAt: new Date(wakeAtMs),
+    attempt: undefined,
+  };
 }
 
 async function signFirst(deps: SubmitDeps, intent: Intent, plan: Plan): Promise<NewAttempt | undefined> {

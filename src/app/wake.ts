@@ -1,11 +1,20 @@
 // Goes on with recorded orders that are due: those that a door only recorded, those whose answer was lost, those
 // that were told "not now". What to do is decided in src/core/wake.ts.
+import { parseIntent } from '../core/intent.ts';
 import { type Plannable, planOrder, resignedOrder, venueOrder } from '../core/plan.ts';
 import { type DueOrder, decideWake } from '../core/wake.ts';
 import type { Batcher } from '../store/batcher.ts';
 import type { ClaimedOrder } from '../store/due-orders.ts';
 import type { NeverSent, NewAttempt, Resend, StartAttempt } from '../store/orders.ts';
-import { type SubmitDeps, signAttempt, transmit } from './submit.ts';
+import type { Rejection } from '../store/rejections.ts';
+import {
+  type PlaceJob,
+  rejectionOf,
+  type SubmitDeps,
+  signAttempt,
+  transmit,
+  unsignedOrder,
+} from './submit.ts';
 
 export type WakeDeps = SubmitDeps & {
   readonly claim: (limit: number, leaseMs: number) => Promise<readonly ClaimedOrder[]>;
@@ -82,7 +91,7 @@ function dueOrder(deps: WakeDeps, order: ClaimedOrder): DueOrder {
 
 async function end(
   deps: WakeDeps,
-  order: ClaimedOrder,
+  order: { readonly id: string },
   status: NeverSent['status'],
   cause: string,
 ): Promise<void> {
@@ -159,4 +168,20 @@ async function sendAgain(deps: WakeDeps, order: ClaimedOrder): Promise<void> {
     attempt,
     tx,
   });
+}
+
+/**
+ * Ends a job that must not be tried again. Its intents are recorded and end as never sent, so that a worker that was
+ * only frozen finds their keys spent; what is no intent is refused.
+ */
+export async function refuseJob(deps: WakeDeps, job: PlaceJob, cause: string): Promise<void> {
+  const refusals: Rejection['refusals'] = [{ field: '', code: 'internal', reason: cause }];
+  const works = job.intents.map(async (raw, index) => {
+    const parsed = parseIntent(raw);
+    if (!parsed.ok) return [rejectionOf(raw, `${job.source}#${index}`, refusals)];
+    const order = unsignedOrder(parsed.intent, job.offeredAt, deps.now().getTime() + deps.resendAfterMs);
+    if ((await deps.record.push(order)) === 'recorded') await end(deps, order, 'REJECTED', cause);
+    return [];
+  });
+  await deps.reject((await Promise.all(works)).flat());
 }

@@ -113,9 +113,10 @@ function whyRecordsBroken(
 function whyMiscounted(
   order: ProvenOrder,
   fills: readonly ProvenFill[],
-  evidence: { readonly fills: number; readonly height: number },
+  evidence: Extract<Resolution, { readonly fills: number }>,
 ): string | undefined {
-  const counted = fills.filter((fill) => fill.height <= evidence.height).length;
+  const isBefore = (fill: ProvenFill) => evidence.rule === 'filled' || fill.height <= evidence.height;
+  const counted = fills.filter(isBefore).length;
   if (counted === evidence.fills || (order.hasLateFill && counted > evidence.fills)) return undefined;
   return `the evidence counts ${evidence.fills} fills up to block ${evidence.height}, there are ${counted}`;
 }

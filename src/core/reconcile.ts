@@ -105,11 +105,19 @@ export function reconcile(report: Report): Reconciled {
   return { bookings, unexplained, settled };
 }
 
+/** As a NUMERIC(38,18): 20 digits before the point. */
+function isStorable(atoms: bigint | undefined): atoms is bigint {
+  const limit = 10n ** 38n;
+  return atoms !== undefined && atoms < limit && atoms > -limit;
+}
+
 function whyNotOurs(fill: Fill, order: OrderFacts | undefined): string | undefined {
   if (order === undefined) return undefined;
   const size = toScaled(fill.size, SCALE);
-  const isStorable = toScaled(fill.price, SCALE) !== undefined && toScaled(fill.fee, SCALE) !== undefined;
-  if (size === undefined || size <= 0n || !isStorable) {
+  const price = toScaled(fill.price, SCALE);
+  const fee = toScaled(fill.fee, SCALE);
+  const isBookable = isStorable(size) && isStorable(price) && isStorable(fee) && price > 0n;
+  if (!isBookable || size <= 0n) {
     return `figures that cannot be booked: size ${fill.size}, price ${fill.price}, fee ${fill.fee}`.slice(
       0,
       200,

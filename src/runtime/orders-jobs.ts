@@ -1,12 +1,12 @@
 // How the submitter takes jobs of the queue `orders`: what a job offers, since when, and what becomes of failed ones.
 import { createHash } from 'node:crypto';
 import { type Job, type Queue, UnrecoverableError } from 'bullmq';
-import { type PlaceJob, place, refuseJob, type SubmitDeps } from '../app/submit.ts';
-import { type WakeDeps, wake } from '../app/wake.ts';
+import { type PlaceJob, place, type SubmitDeps } from '../app/submit.ts';
+import { refuseJob, type WakeDeps, wake } from '../app/wake.ts';
 import { intentsOf, type OrdersJob } from '../queue/jobs.ts';
 
-/** A job that says it is older than this has a clock of another unit. */
-const MAX_QUEUED_MS = 30 * 24 * 3_600_000;
+/** Milliseconds since 1970 are beyond it from 2001 on; a smaller timestamp counts another unit. */
+const MIN_TIMESTAMP_MS = 1e12;
 const FAILED_PAGE = 200;
 
 export async function runJob(job: Job<OrdersJob>, submit: SubmitDeps, wakeDeps: WakeDeps): Promise<void> {
@@ -21,9 +21,8 @@ export async function runJob(job: Job<OrdersJob>, submit: SubmitDeps, wakeDeps: 
 
 function placeJobOf(job: Job<OrdersJob>): PlaceJob {
   const nowMs = Date.now();
-  // A producer's clock may be ahead, or count seconds: nothing is offered in the future.
-  const isPlausible =
-    Number.isFinite(job.timestamp) && job.timestamp > nowMs - MAX_QUEUED_MS && job.timestamp < nowMs;
+  // A producer's clock may be ahead, or count seconds: nothing is offered in the future. What is old stays old.
+  const isPlausible = job.timestamp > MIN_TIMESTAMP_MS && job.timestamp <= nowMs;
   return {
     intents: intentsOf(job.data) ?? [job.data],
     offeredAt: new Date(isPlausible ? job.timestamp : nowMs),
@@ -40,25 +39,31 @@ function shortId(id: string): string {
  * A producer may have given its job one attempt only: an outage must not end it. A job with which workers died again
  * and again is not tried once more, but refused.
  */
-export async function putBackFailed(queue: Queue<OrdersJob>, submit: SubmitDeps): Promise<void> {
+export async function putBackFailed(queue: Queue<OrdersJob>, deps: WakeDeps): Promise<void> {
   for (let start = 0; ; ) {
     const jobs = await queue.getFailed(start, start + FAILED_PAGE - 1);
     for (const job of jobs) {
-      if (job.name !== 'place') {
+      try {
+        if (job.name !== 'place') start += 1;
+        else await putBack(job, deps);
+      } catch (error) {
+        // Another replica was faster, or this one job cannot be handled: the others can.
         start += 1;
-      } else if (job.failedReason?.includes('stalled more than')) {
-        submit.log.error({ job_id: job.id, reason: job.failedReason }, 'job refused: workers died with it');
-        await refuseJob(
-          submit,
-          placeJobOf(job),
-          'workers died with it; look at their logs before sending it again',
-        );
-        await job.remove();
-      } else {
-        submit.log.warn({ job_id: job.id, reason: job.failedReason }, 'failed job put back');
-        await job.retry('failed');
+        deps.log.warn({ job_id: job.id, error: String(error) }, 'failed job left where it is');
       }
     }
     if (jobs.length < FAILED_PAGE) return;
+  }
+}
+
+async function putBack(job: Job<OrdersJob>, deps: WakeDeps): Promise<void> {
+  const fields = { job_id: job.id, reason: job.failedReason };
+  if (job.failedReason?.includes('stalled more than')) {
+    deps.log.error(fields, 'job refused: workers died with it');
+    await refuseJob(deps, placeJobOf(job), 'workers died with it: look at their logs');
+    await job.remove();
+  } else {
+    deps.log.warn(fields, 'failed job put back');
+    await job.retry('failed');
   }
 }

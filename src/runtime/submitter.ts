@@ -136,8 +136,8 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
 
     const sweep = createPollLoop(async () => {
       try {
-        await putBackFailed(queue, submit);
         if (await hasDue(db)) await addWakeJob(queue, 0);
+        await putBackFailed(queue, wakeDeps);
       } catch (error) {
         log.warn(errorFields(error), 'sweep failed, will repeat');
       }
@@ -193,13 +193,14 @@ function wakeBatchers(
     startAttempt: createBatcher({
       flush: async (attempts) => {
         const numbers = await startAttempts(db, attempts, windowBlocks);
-        return attempts.map(({ id }) => numbers.get(id));
+        return attempts.map(({ tx }) => numbers.get(tx.hash));
       },
     }),
     startResend: createBatcher({
       flush: async (resends) => {
         const allowed = await startResends(db, resends);
-        return resends.map(({ id }) => allowed.has(id));
+        // Of two claims of one order in this batch the first one is counted, and only that one may send.
+        return resends.map(({ id }) => allowed.delete(id));
       },
     }),
     endNeverSent: createBatcher({

@@ -187,7 +187,7 @@ export type StartAttempt = NewAttempt & { readonly id: string; readonly wakeAt: 
  * The attempt rule: an attempt exists only together with the row that allows it. No row, no attempt, no send. The
  * first attempt gives the order its venue identity; a later one must carry the same and only raises the block.
  * @param windowBlocks how far a re-signed good-til-block may lie above the first one, at most 40
- * @returns the numbers of the attempts that may be sent, by order id
+ * @returns the numbers of the attempts that may be sent, by tx hash: of two for one order at most one is stored
  */
 export async function startAttempts(
   db: Database,
@@ -199,7 +199,7 @@ export async function startAttempts(
     { id: 'uuid', next_wake_at: 'timestamptz', ...ATTEMPT_COLUMNS },
     attempts.map((attempt) => ({ id: attempt.id, next_wake_at: attempt.wakeAt, ...attemptRow(attempt) })),
   );
-  const result = await sql<{ id: string; attempt: number }>`/* prepared: start_attempts */
+  const result = await sql<{ tx_hash: string; attempt: number }>`/* prepared: start_attempts */
     WITH d AS MATERIALIZED (SELECT DISTINCT ON (id) * FROM ${rows} ORDER BY id, good_til_block DESC),
     l AS MATERIALIZED (SELECT o.id FROM orders o JOIN d ON d.id = o.id ORDER BY o.id FOR NO KEY UPDATE OF o),
     u AS (
@@ -225,8 +225,8 @@ export async function startAttempts(
     )
     INSERT INTO order_attempts (order_id, attempt, good_til_block, signed_height, tx_hash, tx_bytes)
     SELECT d.id, u.attempt_count, d.good_til_block, d.signed_height, d.tx_hash, d.tx_bytes FROM d JOIN u ON u.id = d.id
-    RETURNING order_id AS id, attempt`.execute(db);
-  return new Map(result.rows.map((row) => [row.id, row.attempt]));
+    RETURNING tx_hash, attempt`.execute(db);
+  return new Map(result.rows.map((row) => [row.tx_hash, row.attempt]));
 }
 
 export type Resend = { readonly id: string; readonly attempt: number; readonly retryCount: number };
@@ -299,13 +299,15 @@ export async function recordOutcomes(
       FROM ${rows} ORDER BY id, attempt, array_position(${STRENGTH}, outcome) DESC
     ),
     l AS MATERIALIZED (
-      SELECT o.id FROM orders o WHERE o.id IN (SELECT id FROM d) ORDER BY o.id FOR NO KEY UPDATE
+      SELECT o.id, o.status FROM orders o WHERE o.id IN (SELECT id FROM d) ORDER BY o.id FOR NO KEY UPDATE
     ),
     a AS (
       UPDATE order_attempts x SET outcome = d.outcome, codespace = d.codespace, code = d.code,
         log = nullif(d.log, ''), answered_at = d.answered_at
       FROM d JOIN l ON l.id = d.id
       WHERE x.order_id = d.id AND x.attempt = d.attempt
+        -- The attempts of a final order are evidence: a late answer does not rewrite them.
+        AND l.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')
         AND d.strength >= coalesce(array_position(${STRENGTH}, x.outcome), 0)
       RETURNING x.order_id, x.attempt
     ),

@@ -44,7 +44,8 @@ export function createHeightFeed(options: HeightFeedOptions): HeightFeed {
       const { height, time } = await validator.latestBlock();
       // Behind one URL there may be several nodes, some of them behind.
       // One wrong high answer must not blind us for ever: what is too old to be given out may be replaced.
-      const isTooOld = latest !== undefined && now() - latest.observedAtMs > maxAgeMs;
+      // A stuck node repeats its block: only a newer one may replace it.
+      const isTooOld = latest !== undefined && now() - latest.observedAtMs > maxAgeMs && time > latest.time;
       if (latest === undefined || height > latest.height || isTooOld) latest = { height, time, observedAtMs };
       readiness.markReady();
     } catch (error) {

@@ -38,7 +38,8 @@ export function createMarketTable(options: MarketTableOptions): MarketTable {
   let lastError: unknown;
 
   function replace(markets: readonly Market[]): void {
-    table = new Map(markets.map((market) => [market.ticker, market]));
+    // What one answer leaves out, or holds unreadably, stays as it was.
+    table = new Map([...table, ...markets.map((market) => [market.ticker, market] as const)]);
     readiness.markReady();
   }
 

@@ -136,7 +136,8 @@ export function resignOf(order: SignedOrder, goodTilBlock: number, attempt = 2) 
 }
 
 export async function resign(db: Database, order: SignedOrder, goodTilBlock: number, attempt = 2) {
-  return (await startAttempts(db, [resignOf(order, goodTilBlock, attempt)], 40)).has(order.id);
+  const again = resignOf(order, goodTilBlock, attempt);
+  return (await startAttempts(db, [again], 40)).has(again.tx.hash);
 }
 
 /** "accepted" in answer to the first attempt, unless changed. */

@@ -46,7 +46,7 @@ describe('the first attempt', () => {
   test('sets both good-til-blocks and the identity, and is no retry', async () => {
     const order = await unsigned(db);
     const attempt = { ...attemptOf({ goodTilBlock: 130 }), id: order.id, wakeAt: inMs(9_000) };
-    expect(await startAttempts(db, [attempt], 20)).toEqual(new Map([[order.id, 1]]));
+    expect(await startAttempts(db, [attempt], 20)).toEqual(new Map([[attempt.tx.hash, 1]]));
     const { row } = await expectTruth(order);
     expect(row).toMatchObject({
       first_good_til_block: 130,
@@ -70,7 +70,7 @@ describe('the first attempt', () => {
     const results = await Promise.allSettled(
       rivals.map((attempt, index) => startAttempts(index === 0 ? db : other, [attempt], 40)),
     );
-    const allowed = results.filter((result) => result.status === 'fulfilled' && result.value.has(order.id));
+    const allowed = results.filter((result) => result.status === 'fulfilled' && result.value.size === 1);
     expect(allowed).toHaveLength(1);
     const { row, blocks } = await expectTruth(order);
     expect(blocks).toHaveLength(1);
@@ -90,7 +90,7 @@ describe('a re-sign', () => {
   ])('of good-til-block 120 at %i within a window of 20: allowed = %s', async (goodTilBlock, allows) => {
     const order = await signed(db);
     const allowed = await startAttempts(db, [resignOf(order, goodTilBlock)], 20);
-    expect(allowed).toEqual(new Map(allows ? [[order.id, 2]] : []));
+    expect(allowed).toEqual(new Map(allows ? [[resignOf(order, goodTilBlock).tx.hash, 2]] : []));
     const { row, blocks } = await expectTruth(order);
     expect(blocks).toEqual(allows ? [120, goodTilBlock] : [120]);
     expect(row.retry_count).toBe(allows ? 1 : 0);
@@ -137,7 +137,7 @@ describe('a re-sign', () => {
     const attempts = orders.map((order, index) => resignOf(order, index % 2 === 0 ? 130 : 120));
     const allowed = await startAttempts(db, attempts, 20);
     expect(new Set(allowed.keys())).toEqual(
-      new Set(orders.filter((_, index) => index % 2 === 0).map(({ id }) => id)),
+      new Set(attempts.filter((_, index) => index % 2 === 0).map(({ tx }) => tx.hash)),
     );
     for (const order of orders) await expectTruth(order);
   });
@@ -213,8 +213,17 @@ describe('two workers', () => {
     });
     await startAttempts(other, [first(raced)], 20);
     const late = { ...attemptOf({ goodTilBlock: 131 }), id: raced.id, wakeAt: inMs(1) };
-    const allowed = startAttempts(db, [late, ...rest.map(first)], 20);
-    expect(await allowed).toEqual(new Map(rest.map(({ id }) => [id, 1])));
+    const others = rest.map(first);
+    const allowed = await startAttempts(db, [late, ...others], 20);
+    expect(allowed).toEqual(new Map(others.map(({ tx }) => [tx.hash, 1])));
+  });
+
+  test('that ask in one batch under two identities: only the bytes that are stored may be sent', async () => {
+    const order = await unsigned(db);
+    const rivals = [1, 2].map(() => ({ ...attemptOf({ goodTilBlock: 130 }), id: order.id, wakeAt: inMs(1) }));
+    const allowed = await startAttempts(db, rivals, 20);
+    const [stored] = await attemptsOf(db, order);
+    expect([...allowed]).toEqual([[stored?.tx_hash, 1]]);
   });
 
   test('a cancel that commits while a re-sign waits for the row stops it', async () => {

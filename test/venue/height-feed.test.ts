@@ -62,7 +62,21 @@ test('a height that has not risen for maxAgeMs is not given out, until it rises'
   expect(feed.current()).toMatchObject({ height: 10 });
   await pass(1);
   expect(feed.current()).toBeUndefined();
+  // A stuck node answers on and on with the same block.
+  await pass(5_000);
+  expect(feed.current()).toBeUndefined();
   answer = at(11);
+  await pass(500);
+  expect(feed.current()).toMatchObject({ height: 11 });
+});
+
+test('one wrong high answer blinds it only until it is too old', async () => {
+  answer = at(999_999);
+  feed.start();
+  await pass(0);
+  answer = async () => ({ height: 11, time: new Date(TIME.getTime() + 4_000) });
+  await pass(3_000);
+  expect(feed.current()).toMatchObject({ height: 999_999 });
   await pass(500);
   expect(feed.current()).toMatchObject({ height: 11 });
 });
