@@ -100,12 +100,9 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
       planSettings: { marketSlippagePpm: 1, iocGoodTilBlocks: 1 },
     };
     const accepted = raws.map((raw) => acceptIntent(raw, now, door));
-    const spent = await spentKeys(
-      db,
-      accepted.flatMap(({ intent }) => (intent === undefined ? [] : [intent])),
-    );
-    const queued =
-      until === 'queued' ? await stillQueued(accepted.flatMap(({ intent }) => intent ?? [])) : new Map();
+    const intents = accepted.flatMap(({ intent }) => intent ?? []);
+    const spent = await spentKeys(db, intents);
+    const queued = until === 'queued' ? await stillQueued(intents) : new Map<string, string>();
     const fresh: Intent[] = [];
     const rejections: Rejection[] = [];
     const refuse = (

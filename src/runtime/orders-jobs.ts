@@ -1,7 +1,7 @@
 // How the submitter takes jobs of the queue `orders`: what a job offers, since when, and what becomes of failed ones.
 import { createHash } from 'node:crypto';
 import { type Job, type Queue, UnrecoverableError } from 'bullmq';
-import { type PlaceJob, place, type SubmitDeps } from '../app/submit.ts';
+import { type PlaceJob, place } from '../app/submit.ts';
 import { refuseJob, type WakeDeps, wake } from '../app/wake.ts';
 import { intentsOf, type OrdersJob } from '../queue/jobs.ts';
 
@@ -9,14 +9,14 @@ import { intentsOf, type OrdersJob } from '../queue/jobs.ts';
 const MIN_TIMESTAMP_MS = 1e12;
 const FAILED_PAGE = 200;
 
-export async function runJob(job: Job<OrdersJob>, submit: SubmitDeps, wakeDeps: WakeDeps): Promise<void> {
+export async function runJob(job: Job<OrdersJob>, deps: WakeDeps): Promise<void> {
   if (job.name === 'wake') {
-    await wake(wakeDeps);
+    await wake(deps);
     return;
   }
   // Kept as failed, for someone to look at: it is no work of ours.
   if (job.name !== 'place') throw new UnrecoverableError(`unknown job name ${job.name}`);
-  await place(submit, placeJobOf(job));
+  await place(deps, placeJobOf(job));
 }
 
 function placeJobOf(job: Job<OrdersJob>): PlaceJob {

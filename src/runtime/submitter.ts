@@ -119,7 +119,7 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
     };
     await warmUp(submit, signer);
 
-    const worker = queues.worker<OrdersJob>(ORDERS_QUEUE, (job) => runJob(job, submit, wakeDeps), {
+    const worker = queues.worker<OrdersJob>(ORDERS_QUEUE, (job) => runJob(job, wakeDeps), {
       concurrency: config.SUBMIT_CONCURRENCY,
       lockDuration: config.JOB_LOCK_MS,
       stalledInterval: config.JOB_LOCK_MS,
