@@ -1,6 +1,7 @@
 // The indexer's REST API: height, fills, markets. Silence is never data: whatever is not a well-formed answer
 // throws IndexerError, and a page of fills that is out of order or of another size than asked is not well-formed.
 // Source: v4-chain indexer/services/comlink (types.ts, fills-controller.ts, rate-limit.ts).
+import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Market } from '../core/market.ts';
 import type { Fill, FillsPage, Indexer } from '../core/ports.ts';
@@ -9,6 +10,10 @@ import { createHttp, type HttpOutcome } from './http.ts';
 
 /** At 100 requests per 10 s and address there is no use for more. */
 const CONNECTIONS = 8;
+/** Every call is made once more after a failure: reading twice is harmless. */
+const REPEAT_AFTER_MS = 20;
+/** The venue's limits refill within 10 s; a longer wait is the next pass's. */
+const MAX_REPEAT_AFTER_MS = 1_000;
 /** A page of 1,000 fills is about 0.6 MB, all markets about 0.3 MB. */
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
 
@@ -42,7 +47,21 @@ export function createIndexer(options: IndexerOptions): Indexer & { readonly clo
   const { url, timeoutMs, onBadMarket } = options;
   const http = createHttp({ url, timeoutMs, connections: CONNECTIONS, maxResponseBytes: MAX_RESPONSE_BYTES });
 
+  /** A page that failed once must not send the whole pass back to its start: with steady faults it might never end. */
   async function get<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+    const startedAt = performance.now();
+    try {
+      return await getOnce(path, schema);
+    } catch (error) {
+      // After a silence there is no time left for another one.
+      const isSilence = performance.now() - startedAt > timeoutMs / 2;
+      if (!(error instanceof IndexerError) || isSilence) throw error;
+      await setTimeout(Math.min(error.retryAfterMs ?? REPEAT_AFTER_MS, MAX_REPEAT_AFTER_MS));
+      return getOnce(path, schema);
+    }
+  }
+
+  async function getOnce<T>(path: string, schema: z.ZodType<T>): Promise<T> {
     const parsed = schema.safeParse(readJson(path, await http.get(path)));
     if (!parsed.success) throw new IndexerError(`malformed answer to ${path}: ${firstIssue(parsed.error)}`);
     return parsed.data;

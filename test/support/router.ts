@@ -2,6 +2,7 @@
 // submitter and reconciler in this process or as processes that can be killed.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { audit } from '../../src/app/audit.ts';
 import { createRouterClient, type RouterClient } from '../../src/client.ts';
 import { readConfig } from '../../src/config.ts';
@@ -124,10 +125,27 @@ async function untilSettled(db: Database, keys: readonly OrderKey[]): Promise<vo
     for (const row of await rejectedSince(db, open, start)) done.add(keyOf(row));
     open = open.filter((key) => !done.has(keyOf(key)));
     if (open.length > 0 && Date.now() > deadline) {
-      throw new Error(`${open.length} of ${keys.length} are not final: ${open.map((key) => key.client_id)}`);
+      throw new Error(`${open.length} of ${keys.length} are not final: ${await describe(db, open)}`);
     }
     if (open.length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** What a reader of a failed run needs to know of the orders that hang. */
+async function describe(db: Database, keys: readonly OrderKey[]): Promise<string> {
+  const ids = keys.map((key) => key.client_id);
+  const { rows } = await sql<{ line: string }>`
+    SELECT row_to_json(r)::text AS line FROM (
+      SELECT o.client_id, o.type, o.time_in_force, o.status, o.status_reason, o.filled_size, o.size, o.good_til_block,
+        o.retry_count, o.attempt_count, o.next_wake_at, o.submit_by, o.error_message, now() AS now,
+        (SELECT json_agg(row_to_json(c)) FROM reconcile_cursors c WHERE c.owner = o.owner) AS cursors,
+        (SELECT json_agg(row_to_json(j)) FROM (
+          SELECT a.attempt, a.good_til_block, a.transmissions, a.outcome, a.codespace, a.code FROM order_attempts a
+          WHERE a.order_id = o.id) j) AS attempts
+      FROM orders o WHERE o.client_id = ANY(${ids}) LIMIT 5) r`.execute(db);
+  return rows.length === 0
+    ? `${ids.slice(0, 5)} have no row`
+    : rows.map(({ line }) => `\n  ${line}`).join('');
 }
 
 /** The process's exit signal or code. */

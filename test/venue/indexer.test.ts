@@ -180,15 +180,28 @@ describe('markets', () => {
 
 describe('failures', () => {
   test('429 carries the status and Retry-After, which is in milliseconds', async () => {
-    server.answer = json({ errors: [{ msg: 'Too many requests' }] }, 429, { 'retry-after': '4321' });
+    server.answer = json({ errors: [{ msg: 'Too many requests' }] }, 429, { 'retry-after': '432' });
     const error = await failure(indexer.height());
-    expect(error).toMatchObject({ name: 'IndexerError', status: 429, retryAfterMs: 4321 });
+    expect(error).toMatchObject({ name: 'IndexerError', status: 429, retryAfterMs: 432 });
     expect(error.message).toMatch(/Too many requests/);
   });
 
   test('a Retry-After that is no number is ignored', async () => {
     server.answer = json({}, 503, { 'retry-after': 'Fri, 31 Dec 1999 23:59:59 GMT' });
     expect(await failure(indexer.height())).toMatchObject({ status: 503, retryAfterMs: undefined });
+  });
+
+  test('a call that failed is made once more, after the time that the venue asks for', async () => {
+    server.answer = (exchange) => {
+      const answer =
+        server.paths.length === 1 ? json({}, 429, { 'retry-after': '30' }) : json({ height: '9' });
+      answer(exchange);
+    };
+    expect(await indexer.height()).toBe(9);
+    expect(server.paths).toHaveLength(2);
+    server.answer = json({}, 502);
+    await failure(indexer.height());
+    expect(server.paths).toHaveLength(4);
   });
 
   test('404 is a failure like any other', async () => {
