@@ -6,12 +6,12 @@ import { acceptIntent } from './app/accept.ts';
 import { rejectionOf, spentClientId, unsignedOrder } from './app/submit.ts';
 import { type Intent, type IntentInput, intentHash, type Refusal } from './core/intent.ts';
 import { chooseBackend } from './queue/backend.ts';
-import { addPlaceJobs, addWakeJob, ORDERS_QUEUE, type OrdersJob } from './queue/jobs.ts';
+import { addPlaceJobs, addWakeJob, type JobData, ORDERS_QUEUE } from './queue/jobs.ts';
 import { repeatTransient } from './store/batcher.ts';
 import { openDatabase } from './store/database.ts';
 import { loadMarkets } from './store/markets.ts';
-import { keyOf, type Recorded, recordOrders, spentKeys } from './store/orders.ts';
 import { rejectedSince } from './store/reads.ts';
+import { keyOf, type Recorded, recordOrders, spentKeys } from './store/recording.ts';
 import { type Rejection, recordRejections } from './store/rejections.ts';
 
 export type { IntentInput, Refusal };
@@ -53,6 +53,8 @@ export type RouterClientOptions = {
   readonly databaseUrl: string;
   /** when the router's queue is in Redis */
   readonly redisUrl?: string | undefined;
+  /** the router's QUEUE_PREFIX, when it is not the default */
+  readonly queuePrefix?: string | undefined;
 };
 
 /** Too low: a repeat right behind its original is only found by the submitter. 150 bytes each. */
@@ -66,7 +68,8 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
     maxConnections: 2,
     applicationName: 'dydx-order-router client',
   });
-  const queue = chooseBackend(options).queue<OrdersJob>(ORDERS_QUEUE);
+  const queues = chooseBackend(options);
+  const queue = queues.queue<JobData>(ORDERS_QUEUE);
   // The calls that need the queue throw; an idle connection that breaks is replaced by the next call.
   queue.on('error', () => {});
 
@@ -185,6 +188,7 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
 
   async function close(): Promise<void> {
     await queue.close();
+    await queues.close();
     await db.destroy();
   }
 

@@ -4,12 +4,33 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
+const mustStartWith = (protocols: readonly string[]) =>
+  `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`;
+
 const url = (...protocols: string[]) =>
-  z.string().refine(
-    (value) => {
-      return URL.canParse(value) && protocols.includes(new URL(value).protocol);
-    },
-    `must be a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+  z
+    .string()
+    .refine(
+      (value) => URL.canParse(value) && protocols.includes(new URL(value).protocol),
+      mustStartWith(protocols),
+    );
+
+const databaseUrl = url('postgres:', 'postgresql:');
+
+const REDIS_SCHEMES = [
+  'redis',
+  'rediss',
+  'redis-sentinel',
+  'rediss-sentinel',
+  'redis-cluster',
+  'rediss-cluster',
+];
+/** Several hosts in one URL are more than URL can parse: src/queue/redis-url.ts reads it. */
+const redisUrl = z
+  .string()
+  .refine(
+    (value) => REDIS_SCHEMES.includes(value.split('://')[0] ?? '') && value.includes('://'),
+    mustStartWith(REDIS_SCHEMES.map((scheme) => `${scheme}:`)),
   );
 
 const integer = (min: number, max: number) =>
@@ -23,8 +44,20 @@ const optional = z.string().optional();
 
 /** Every variable that the router reads; .env.example documents them and a test compares the two. */
 export const environmentSchema = z.object({
-  DATABASE_URL: url('postgres:', 'postgresql:').optional(),
-  REDIS_URL: url('redis:', 'rediss:').optional(),
+  NODE_ENV: z.string().default('development'),
+  DATABASE_URL: databaseUrl.optional(),
+  DATABASE_URL_FILE: optional,
+  REDIS_URL: redisUrl.optional(),
+  REDIS_URL_FILE: optional,
+  QUEUE_PREFIX: z
+    .string()
+    .regex(
+      /^\{[\w.-]{1,60}\}$/,
+      'must be a name in braces such as {router}: they keep a queue in one cluster slot',
+    )
+    .default('{router}'),
+  HOST: z.string().default('127.0.0.1'),
+  PORT: integer(0, 65_535).optional(),
   DATA_DIR: z.string().default('.data'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   DYDX_NETWORK: z.enum(['paper', 'testnet', 'mainnet', 'custom']).default('paper'),
@@ -49,20 +82,16 @@ export const environmentSchema = z.object({
   RECONCILE_INTERVAL_MS: integer(50, 60_000).default(1_000),
   SETTLE_MARGIN_BLOCKS: integer(0, 40).default(1),
   SWEEP_INTERVAL_MS: integer(50, 600_000).default(10_000),
+  HEARTBEAT_MAX_AGE_MS: integer(100, 3_600_000).default(60_000),
   SHUTDOWN_TIMEOUT_MS: integer(100, 60_000).default(4_000),
 });
 
 type Environment = z.output<typeof environmentSchema>;
 
-type SecretName =
-  | 'DATABASE_URL'
-  | 'REDIS_URL'
-  | 'DYDX_PRIVATE_KEY'
-  | 'DYDX_PRIVATE_KEY_FILE'
-  | 'DYDX_MNEMONIC'
-  | 'DYDX_MNEMONIC_FILE';
+/** Each of them is given as it is or, better, in a file that only the router may read. */
+type Secret = 'DATABASE_URL' | 'REDIS_URL' | 'DYDX_PRIVATE_KEY' | 'DYDX_MNEMONIC';
 
-export type Config = Readonly<Omit<Environment, SecretName>>;
+export type Config = Readonly<Omit<Environment, Secret | `${Secret}_FILE`>>;
 
 /** Never logged. */
 export type Secrets = {
@@ -97,7 +126,9 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   }
   const {
     DATABASE_URL,
+    DATABASE_URL_FILE,
     REDIS_URL,
+    REDIS_URL_FILE,
     DYDX_PRIVATE_KEY,
     DYDX_PRIVATE_KEY_FILE,
     DYDX_MNEMONIC,
@@ -107,12 +138,29 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   return {
     config: Object.freeze(config),
     secrets: Object.freeze({
-      databaseUrl: DATABASE_URL ?? readEmbeddedUrl(config.DATA_DIR),
-      redisUrl: REDIS_URL,
+      databaseUrl:
+        DATABASE_URL ??
+        readUrlFile('DATABASE_URL_FILE', DATABASE_URL_FILE, databaseUrl) ??
+        readEmbeddedUrl(config.DATA_DIR),
+      redisUrl: REDIS_URL ?? readUrlFile('REDIS_URL_FILE', REDIS_URL_FILE, redisUrl),
       privateKey: DYDX_PRIVATE_KEY ?? readSecretFile('DYDX_PRIVATE_KEY_FILE', DYDX_PRIVATE_KEY_FILE),
       mnemonic: DYDX_MNEMONIC ?? readSecretFile('DYDX_MNEMONIC_FILE', DYDX_MNEMONIC_FILE),
     }),
   };
+}
+
+/** What only costs money elsewhere is refused here: a queue that forgets, a clock that is wrong. */
+export function isProduction(config: Pick<Config, 'NODE_ENV' | 'DYDX_NETWORK'>): boolean {
+  return config.NODE_ENV === 'production' || config.DYDX_NETWORK === 'mainnet';
+}
+
+function readUrlFile(name: string, path: string | undefined, schema: z.ZodType<string>): string | undefined {
+  const text = readSecretFile(name, path);
+  const parsed = schema.optional().safeParse(text);
+  // The value is a secret: only the rule is told.
+  if (!parsed.success)
+    throw new ConfigError(`${name}: the text in ${path} ${parsed.error.issues[0]?.message}`);
+  return text;
 }
 
 function readSecretFile(name: string, path: string | undefined): string | undefined {

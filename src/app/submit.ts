@@ -7,8 +7,10 @@ import { orderUuid } from '../core/order-uuid.ts';
 import { type Plan, venueOrder } from '../core/plan.ts';
 import type { SignedTx, Signer, Validator, VenueOrder } from '../core/ports.ts';
 import { backoff } from '../core/retry.ts';
+import type { NewAttempt } from '../store/attempts.ts';
 import type { Batcher } from '../store/batcher.ts';
-import type { AttemptOutcome, NewAttempt, NewOrder, Recorded } from '../store/orders.ts';
+import type { AttemptOutcome } from '../store/outcomes.ts';
+import type { NewOrder, Recorded } from '../store/recording.ts';
 import type { Rejection } from '../store/rejections.ts';
 import { acceptIntent, type Door } from './accept.ts';
 

@@ -3,9 +3,10 @@
 import { parseIntent } from '../core/intent.ts';
 import { type Plannable, planOrder, resignedOrder, venueOrder } from '../core/plan.ts';
 import { type DueOrder, decideWake } from '../core/wake.ts';
+import type { NewAttempt, Resend, StartAttempt } from '../store/attempts.ts';
 import type { Batcher } from '../store/batcher.ts';
 import type { ClaimedOrder } from '../store/due-orders.ts';
-import type { NeverSent, NewAttempt, Resend, StartAttempt } from '../store/orders.ts';
+import type { NeverSent } from '../store/outcomes.ts';
 import type { Rejection } from '../store/rejections.ts';
 import {
   type PlaceJob,

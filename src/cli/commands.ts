@@ -1,5 +1,5 @@
 // The commands that talk to a database which others run: migrate, submit, show, orders.
-import { createRouterClient } from '../client.ts';
+import { createRouterClient, type RouterClientOptions } from '../client.ts';
 import { ConfigError, readConfig } from '../config.ts';
 import type { OrderStatus } from '../core/status.ts';
 import { chooseBackend } from '../queue/backend.ts';
@@ -12,12 +12,13 @@ import { storyAsJson, storyAsText } from './show.ts';
 
 type Connected = {
   readonly db: Database;
-  readonly databaseUrl: string;
-  readonly redisUrl: string | undefined;
+  /** where the router's database and queue are */
+  readonly router: RouterClientOptions;
 };
 
 async function withDatabase<Result>(work: (connected: Connected) => Promise<Result>): Promise<Result> {
-  const { databaseUrl, redisUrl } = readConfig(process.env).secrets;
+  const { config, secrets } = readConfig(process.env);
+  const { databaseUrl, redisUrl } = secrets;
   if (databaseUrl === undefined) {
     throw new ConfigError(
       'no database: set DATABASE_URL, or DATA_DIR to the folder of a running `npm start`',
@@ -25,14 +26,14 @@ async function withDatabase<Result>(work: (connected: Connected) => Promise<Resu
   }
   const db = openDatabase({ url: databaseUrl, maxConnections: 4, applicationName: 'dydx-order-router cli' });
   try {
-    return await work({ db, databaseUrl, redisUrl });
+    return await work({ db, router: { databaseUrl, redisUrl, queuePrefix: config.QUEUE_PREFIX } });
   } finally {
     await db.destroy();
   }
 }
 
 export async function runMigrate(statusOnly: boolean): Promise<void> {
-  await withDatabase(async ({ db, databaseUrl, redisUrl }) => {
+  await withDatabase(async ({ db, router }) => {
     if (statusOnly) {
       const rows = (await migrationStatus(db)).map(({ name, appliedAt }) => [
         name,
@@ -42,16 +43,16 @@ export async function runMigrate(statusOnly: boolean): Promise<void> {
       return;
     }
     const applied = await migrate(db);
-    await chooseBackend({ databaseUrl, redisUrl }).migrate();
+    await chooseBackend(router).migrate();
     console.log(applied.length > 0 ? `applied ${applied.join(', ')}` : 'nothing to do');
   });
 }
 
 /** @returns 0 when every line was taken, 2 when some were refused */
 export async function runSubmit(file: string, json: boolean): Promise<number> {
-  return withDatabase(async ({ db, databaseUrl, redisUrl }) => {
+  return withDatabase(async ({ db, router }) => {
     await requireSchema(db);
-    await using client = createRouterClient({ databaseUrl, redisUrl });
+    await using client = createRouterClient(router);
     const counts = new Map<string, number>();
     await takeIn(client, db, file, 'recorded', (taken) => {
       counts.set(taken.outcome, (counts.get(taken.outcome) ?? 0) + 1);

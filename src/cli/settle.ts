@@ -2,8 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isFinal, type OrderStatus } from '../core/status.ts';
 import type { Database } from '../store/database.ts';
-import { keyOf } from '../store/orders.ts';
 import { countByStatus, listOrders, type OrderKey, rejectedSince, standings } from '../store/reads.ts';
+import { keyOf } from '../store/recording.ts';
 import { describeRefusals } from './intake.ts';
 import { short, table } from './output.ts';
 import type { Screen } from './screen.ts';

@@ -148,7 +148,7 @@ async function runSession(options: UpOptions, end: AbortController): Promise<Sum
   stack.defer(closeInTime(() => db.destroy()));
   await unlessEnded(run, async () => {
     const applied = await migrate(db);
-    await chooseBackend({ redisUrl: secrets.redisUrl, databaseUrl }).migrate();
+    await chooseBackend({ databaseUrl, redisUrl: secrets.redisUrl }).migrate();
     end.signal.throwIfAborted();
     screen.line(
       applied.length > 0 ? `schema       ${applied.join(', ')} applied` : 'schema       up to date',
@@ -159,7 +159,11 @@ async function runSession(options: UpOptions, end: AbortController): Promise<Sum
   const venue = venueUrl === undefined ? {} : { DYDX_VALIDATOR_URL: venueUrl, DYDX_INDEXER_URL: venueUrl };
   await startWorkers({ DATA_DIR: dataDir, DATABASE_URL: databaseUrl, ...venue }, run);
 
-  const client = createRouterClient({ databaseUrl, redisUrl: secrets.redisUrl });
+  const client = createRouterClient({
+    databaseUrl,
+    redisUrl: secrets.redisUrl,
+    queuePrefix: config.QUEUE_PREFIX,
+  });
   stack.defer(closeInTime(() => client.close()));
   const paperUrl = venueUrl ?? config.DYDX_VALIDATOR_URL?.replace(/\/+$/, '');
   const truthUrl = isPaper ? `${paperUrl}/paper/truth` : undefined;

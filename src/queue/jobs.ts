@@ -1,5 +1,5 @@
 // The jobs of the queue `orders` and how they are added. A `place` job carries one intent or up to 100; a `wake`
-// job carries nothing: the rows that are due are the work.
+// job carries nothing: the rows that are due are the work. A `heartbeat` goes through every queue.
 import type { Queue } from 'bullmq';
 import { z } from 'zod';
 import { type Intent, MAX_INTENTS_PER_JOB, placeJobId } from '../core/intent.ts';
@@ -8,7 +8,9 @@ import { backoff } from '../core/retry.ts';
 export const ORDERS_QUEUE = 'orders';
 export const MAINTENANCE_QUEUE = 'maintenance';
 
-export type OrdersJob = Record<string, unknown>;
+export const HEARTBEAT = 'heartbeat';
+
+export type JobData = Record<string, unknown>;
 
 /**
  * Data of a `place` job: one intent as it is, or `{"intents": [...]}`. The intents are validated one by one, so
@@ -36,7 +38,7 @@ export function queueBackoff(attemptsMade: number): number {
 }
 
 /** One intent, one job; the same intent again is the same job. */
-export async function addPlaceJobs(queue: Queue<OrdersJob>, intents: readonly Intent[]): Promise<void> {
+export async function addPlaceJobs(queue: Queue<JobData>, intents: readonly Intent[]): Promise<void> {
   await queue.addBulk(
     intents.map((intent) => ({
       name: 'place',
@@ -47,6 +49,22 @@ export async function addPlaceJobs(queue: Queue<OrdersJob>, intents: readonly In
 }
 
 /** Never a custom id: a job that is still known under it would swallow the wake-up. */
-export async function addWakeJob(queue: Queue<OrdersJob>, delayMs: number): Promise<void> {
+export async function addWakeJob(queue: Queue<JobData>, delayMs: number): Promise<void> {
   await queue.add('wake', {}, { ...WAKE_OPTIONS, delay: Math.max(0, Math.round(delayMs)) });
+}
+
+/**
+ * One a queue: while nobody takes it, adding it again does nothing.
+ * @param sentAt by the database's clock, as what it is compared with
+ */
+export async function addHeartbeatJob(queue: Queue<JobData>, sentAt: Date): Promise<void> {
+  const data = { sent_at: sentAt.toISOString() };
+  await queue.add(HEARTBEAT, data, { ...WAKE_OPTIONS, jobId: HEARTBEAT });
+}
+
+const heartbeatSchema = z.object({ sent_at: z.iso.datetime().transform((text) => new Date(text)) });
+
+/** Throws on data that is no heartbeat's. */
+export function heartbeatSentAt(data: unknown): Date {
+  return heartbeatSchema.parse(data).sent_at;
 }

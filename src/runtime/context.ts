@@ -1,46 +1,81 @@
-// What every process of the router shares: settings, log, database, queue. Built once, closed in reverse.
-import { type Config, ConfigError, type Secrets } from '../config.ts';
-import { createLogger, errorFields, type Logger } from '../ops/logger.ts';
+// What every process of the router shares: settings, log, database, queues. Built once, closed in reverse.
+import type { Queue } from 'bullmq';
+import { type Config, ConfigError, isProduction, type Secrets } from '../config.ts';
+import { createLogger, type Logger } from '../ops/logger.ts';
+import { createOutage, type Outage } from '../ops/outage.ts';
 import { chooseBackend, type QueueBackend } from '../queue/backend.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { requireSchema } from '../store/migrator.ts';
 
 export type Context = {
+  readonly component: string;
   readonly config: Config;
   readonly secrets: Secrets;
   readonly log: Logger;
   readonly databaseUrl: string;
   readonly db: Database;
   readonly queues: QueueBackend;
+  /** The process's one handle of that queue, to add to it and to ask it; closed with the context. */
+  readonly queue: <Data>(name: string) => Queue<Data>;
+  /** What goes wrong with connections in the background is told here, and what works ends it. */
+  readonly outages: { readonly database: Outage; readonly queue: Outage; readonly venue: Outage };
   readonly close: () => Promise<void>;
 };
 
+/** A part of the router that runs until it is stopped; both idempotent. */
+export type Service = { readonly stop: () => Promise<void> };
+
 /** Opens nothing yet but pools; `requireSchema` is the first question to the database. */
-export function createContext(component: string, config: Config, secrets: Secrets): Context {
+function createContext(component: string, config: Config, secrets: Secrets): Context {
   const { databaseUrl } = secrets;
   if (databaseUrl === undefined) {
     throw new ConfigError('no database: set DATABASE_URL, or run `npm start`, which brings its own');
   }
   const log = createLogger(component, config.LOG_LEVEL);
+  const outages = {
+    database: createOutage(log, 'database'),
+    queue: createOutage(log, 'queue'),
+    venue: createOutage(log, 'venue'),
+  };
+  const queues = chooseBackend({ redisUrl: secrets.redisUrl, databaseUrl, queuePrefix: config.QUEUE_PREFIX });
   const db = openDatabase({
     url: databaseUrl,
     applicationName: `dydx-order-router ${component}`,
-    onError: (error) => log.warn(errorFields(error), 'idle database connection lost'),
+    onError: outages.database.failed,
   });
-  const queues = chooseBackend({ redisUrl: secrets.redisUrl, databaseUrl });
-  return { config, secrets, log, databaseUrl, db, queues, close: () => db.destroy() };
+  const opened = new Map<string, Queue>();
+  const queue = <Data>(name: string): Queue<Data> => {
+    const known = opened.get(name);
+    if (known !== undefined) return known as Queue<Data>;
+    const handle = queues.queue<Data>(name);
+    handle.on('error', outages.queue.failed);
+    opened.set(name, handle as Queue);
+    return handle;
+  };
+  const close = async () => {
+    for (const handle of opened.values()) await handle.close();
+    await queues.close();
+    await db.destroy();
+  };
+  return { component, config, secrets, log, databaseUrl, db, queues, queue, outages, close };
 }
-
-/** A part of the router that runs until it is stopped; both idempotent. */
-export type Service = { readonly stop: () => Promise<void> };
 
 export async function openContext(component: string, config: Config, secrets: Secrets): Promise<Context> {
   const context = createContext(component, config, secrets);
   try {
     await requireSchema(context.db);
+    await refuseForgetfulQueue(context);
     return context;
   } catch (error) {
     await context.close();
     throw error;
   }
+}
+
+/** A queued intent is as safe as the queue's disk: in production it must have one. */
+async function refuseForgetfulQueue({ queues, config, log }: Context): Promise<void> {
+  const hazards = await queues.hazards();
+  if (hazards.length === 0) return;
+  if (isProduction(config)) throw new ConfigError(hazards.join('\n'));
+  for (const hazard of hazards) log.warn({}, hazard);
 }

@@ -1,57 +1,42 @@
-// The maintenance process: keeps the schedules in the queue, runs what is due, and sweeps.
+// The maintenance process: runs the upkeep that is due.
 import { SCHEDULES, type UpkeepDeps, type UpkeepTask, upkeep } from '../app/upkeep.ts';
-import { createPollLoop } from '../core/poll-loop.ts';
 import { errorFields } from '../ops/logger.ts';
-import { addWakeJob, MAINTENANCE_QUEUE, ORDERS_QUEUE, type OrdersJob, queueBackoff } from '../queue/jobs.ts';
-import { hasDue } from '../store/due-orders.ts';
+import { HEARTBEAT, heartbeatSentAt, type JobData, MAINTENANCE_QUEUE, queueBackoff } from '../queue/jobs.ts';
 import { lastMaintenanceRun, runMaintenance } from '../store/maintenance.ts';
+import { recordHeartbeat } from '../store/queue-heartbeats.ts';
 import type { Context, Service } from './context.ts';
+import { startTimers } from './timers.ts';
 
+/** A heartbeat must get through while a VACUUM runs. */
+const CONCURRENCY = 2;
 const TASKS = Object.keys(SCHEDULES) as UpkeepTask[];
 
 export async function startMaintenance(context: Context): Promise<Service> {
-  const { config, log, db, queues, databaseUrl } = context;
-  const queue = queues.queue<object>(MAINTENANCE_QUEUE);
-  const orders = queues.queue<OrdersJob>(ORDERS_QUEUE);
+  const { log, db, queues, databaseUrl, outages } = context;
+  const queue = context.queue<JobData>(MAINTENANCE_QUEUE);
   const deps: UpkeepDeps = {
     lastRun: (task) => lastMaintenanceRun(db, task),
     run: (task) => runMaintenance(db, databaseUrl, task),
     now: () => new Date(),
     log,
   };
-  const worker = queues.worker<object>(
+  const worker = queues.worker<JobData>(
     MAINTENANCE_QUEUE,
     async (job) => {
+      if (job.name === HEARTBEAT) return recordHeartbeat(db, MAINTENANCE_QUEUE, heartbeatSentAt(job.data));
       const task = TASKS.find((name) => name === job.name);
       if (task === undefined) throw new Error(`unknown maintenance task ${job.name}`);
       await upkeep(deps, task);
     },
-    { concurrency: 1, backoff: queueBackoff },
+    { concurrency: CONCURRENCY, backoff: queueBackoff },
   );
-  const onError = (error: Error) => log.warn(errorFields(error), 'queue not reachable');
-  queue.on('error', onError);
-  orders.on('error', onError);
-  worker.on('error', onError);
+  worker.on('error', outages.queue.failed);
   worker.on('failed', (job, error) =>
     log.error({ task: job?.name, ...errorFields(error) }, 'maintenance failed'),
   );
   await worker.waitUntilReady();
   void worker.run();
-
-  // The schedules live in the queue: wiped with it, they come back with the next turn.
-  const timers = createPollLoop(async () => {
-    try {
-      for (const task of TASKS) {
-        const { pattern } = SCHEDULES[task];
-        await queue.upsertJobScheduler(task, { pattern, tz: 'UTC' }, { name: task });
-      }
-      if (await hasDue(db)) await addWakeJob(orders, 0);
-    } catch (error) {
-      log.warn(errorFields(error), 'timers failed, will repeat');
-    }
-    return config.SWEEP_INTERVAL_MS;
-  });
-  timers.start();
+  const timers = startTimers(context);
   // A tick that was missed while nobody ran is made up now.
   for (const task of TASKS) await queue.add(task, {}, { removeOnComplete: true, removeOnFail: true });
   log.info({}, 'maintenance ready');
@@ -59,8 +44,6 @@ export async function startMaintenance(context: Context): Promise<Service> {
     stop: async () => {
       await timers.stop();
       await worker.close();
-      await queue.close();
-      await orders.close();
     },
   };
 }

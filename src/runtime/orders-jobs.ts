@@ -3,13 +3,22 @@ import { createHash } from 'node:crypto';
 import { type Job, type Queue, UnrecoverableError } from 'bullmq';
 import { type PlaceJob, place } from '../app/submit.ts';
 import { refuseJob, type WakeDeps, wake } from '../app/wake.ts';
-import { intentsOf, type OrdersJob } from '../queue/jobs.ts';
+import { HEARTBEAT, heartbeatSentAt, intentsOf, type JobData } from '../queue/jobs.ts';
 
 /** Milliseconds since 1970 are beyond it from 2001 on; a smaller timestamp counts another unit. */
 const MIN_TIMESTAMP_MS = 1e12;
 const FAILED_PAGE = 200;
 
-export async function runJob(job: Job<OrdersJob>, deps: WakeDeps): Promise<void> {
+export type OrdersJobDeps = WakeDeps & {
+  /** @param sentAt by the database's clock */
+  readonly recordHeartbeat: (sentAt: Date) => Promise<void>;
+};
+
+export async function runJob(job: Job<JobData>, deps: OrdersJobDeps): Promise<void> {
+  if (job.name === HEARTBEAT) {
+    await deps.recordHeartbeat(heartbeatSentAt(job.data));
+    return;
+  }
   if (job.name === 'wake') {
     await wake(deps);
     return;
@@ -19,7 +28,7 @@ export async function runJob(job: Job<OrdersJob>, deps: WakeDeps): Promise<void>
   await place(deps, placeJobOf(job));
 }
 
-function placeJobOf(job: Job<OrdersJob>): PlaceJob {
+function placeJobOf(job: Job<JobData>): PlaceJob {
   const nowMs = Date.now();
   // A producer's clock may be ahead, or count seconds: nothing is offered in the future. What is old stays old.
   const isPlausible = job.timestamp > MIN_TIMESTAMP_MS && job.timestamp <= nowMs;
@@ -39,7 +48,7 @@ function shortId(id: string): string {
  * A producer may have given its job one attempt only: an outage must not end it. A job with which workers died again
  * and again is not tried once more, but refused.
  */
-export async function putBackFailed(queue: Queue<OrdersJob>, deps: WakeDeps): Promise<void> {
+export async function putBackFailed(queue: Queue<JobData>, deps: WakeDeps): Promise<void> {
   for (let start = 0; ; ) {
     const jobs = await queue.getFailed(start, start + FAILED_PAGE - 1);
     for (const job of jobs) {
@@ -56,7 +65,7 @@ export async function putBackFailed(queue: Queue<OrdersJob>, deps: WakeDeps): Pr
   }
 }
 
-async function putBack(job: Job<OrdersJob>, deps: WakeDeps): Promise<void> {
+async function putBack(job: Job<JobData>, deps: WakeDeps): Promise<void> {
   const fields = { job_id: job.id, reason: job.failedReason };
   if (job.failedReason?.includes('stalled more than')) {
     deps.log.error(fields, 'job refused: workers died with it');

@@ -6,6 +6,7 @@ import { requireChain } from '../store/installation.ts';
 import { bookReport, listCursors } from '../store/reconciling.ts';
 import { createHeightFeed } from '../venue/height-feed.ts';
 import type { Context, Service } from './context.ts';
+import { startTimers } from './timers.ts';
 import { HEIGHT_MAX_AGE_MS, networkOf, openIndexer, openValidator } from './venue.ts';
 
 /** Larger pages make latency spikes of 10–30 ms on two cores; the venue's limit is 1,000. */
@@ -25,7 +26,8 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
     validator,
     intervalMs: Math.min(config.RECONCILE_INTERVAL_MS, config.HEIGHT_POLL_MS * 4),
     maxAgeMs: HEIGHT_MAX_AGE_MS,
-    onError: (error) => log.warn(errorFields(error), 'validator not visible'),
+    onError: context.outages.venue.failed,
+    onSeen: context.outages.venue.works,
   });
   heights.start();
   const own: ReconcileDeps = {
@@ -48,9 +50,11 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
     return config.RECONCILE_INTERVAL_MS;
   });
   loop.start();
+  const timers = startTimers(context);
   log.info({}, 'reconciler ready');
   return {
     stop: async () => {
+      await timers.stop();
       await loop.stop();
       await heights.stop();
       await Promise.all([indexer.close(), validator.close()]);

@@ -2,32 +2,27 @@
 import type { SubmitDeps } from '../app/submit.ts';
 import type { WakeDeps } from '../app/wake.ts';
 import { type Intent, intentHash } from '../core/intent.ts';
-import { createPollLoop } from '../core/poll-loop.ts';
 import type { Signer, Validator } from '../core/ports.ts';
 import { errorFields } from '../ops/logger.ts';
-import { addWakeJob, ORDERS_QUEUE, type OrdersJob, queueBackoff } from '../queue/jobs.ts';
+import { addWakeJob, type JobData, ORDERS_QUEUE, queueBackoff } from '../queue/jobs.ts';
+import { startAttempts, startResends } from '../store/attempts.ts';
 import { createBatcher } from '../store/batcher.ts';
 import { createClientIds } from '../store/client-ids.ts';
 import type { Database } from '../store/database.ts';
-import { awaitProof, claimDue, hasDue } from '../store/due-orders.ts';
+import { awaitProof, claimDue } from '../store/due-orders.ts';
 import { requireChain } from '../store/installation.ts';
 import { loadMarkets, saveMarkets } from '../store/markets.ts';
-import {
-  endNeverSent,
-  keyOf,
-  recordOrders,
-  recordOutcomes,
-  spentKeys,
-  startAttempts,
-  startResends,
-} from '../store/orders.ts';
+import { endNeverSent, recordOutcomes } from '../store/outcomes.ts';
+import { recordHeartbeat } from '../store/queue-heartbeats.ts';
 import { ensureCursor } from '../store/reconciling.ts';
+import { keyOf, recordOrders, spentKeys } from '../store/recording.ts';
 import { recordRejections } from '../store/rejections.ts';
 import { isDataError } from '../store/sqlstate.ts';
 import { createHeightFeed } from '../venue/height-feed.ts';
 import { createMarketTable } from '../venue/market-table.ts';
 import type { Context, Service } from './context.ts';
-import { putBackFailed, runJob } from './orders-jobs.ts';
+import { type OrdersJobDeps, putBackFailed, runJob } from './orders-jobs.ts';
+import { startTimers } from './timers.ts';
 import { HEIGHT_MAX_AGE_MS, networkOf, openIndexer, openSigner, openValidator } from './venue.ts';
 import { createWakeUps } from './wake-ups.ts';
 
@@ -41,7 +36,7 @@ export type SubmitterOptions = {
 };
 
 export async function startSubmitter(context: Context, options: SubmitterOptions = {}): Promise<Service> {
-  const { config, secrets, log, db, queues } = context;
+  const { config, secrets, log, db, queues, outages } = context;
   const closers: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const close of closers.splice(0).reverse()) await close();
@@ -54,17 +49,17 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
     const indexer = openIndexer(config, log);
     closers.push(indexer.close);
     const signer = await openSigner(config, secrets, validator);
-    const onError = (error: unknown) => log.warn(errorFields(error), 'venue not visible');
     const heights = createHeightFeed({
       validator,
       intervalMs: config.HEIGHT_POLL_MS,
       maxAgeMs: HEIGHT_MAX_AGE_MS,
-      onError,
+      onError: outages.venue.failed,
+      onSeen: outages.venue.works,
     });
     const markets = createMarketTable({
       indexer,
       intervalMs: config.MARKETS_POLL_MS,
-      onError,
+      onError: (error) => log.warn(errorFields(error), 'market table not refreshed'),
       onRefresh: (table) => {
         saveMarkets(db, table).catch((error: unknown) =>
           log.warn(errorFields(error), 'market table not saved'),
@@ -77,9 +72,7 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
     markets.start();
     await Promise.all([heights.ready(VENUE_READY_MS), markets.ready(VENUE_READY_MS)]);
 
-    const queue = queues.queue<OrdersJob>(ORDERS_QUEUE);
-    queue.on('error', (error) => log.warn(errorFields(error), 'queue not reachable'));
-    closers.push(() => queue.close());
+    const queue = context.queue<JobData>(ORDERS_QUEUE);
     const wakeUps = createWakeUps({ add: (delayMs) => addWakeJob(queue, delayMs), log });
 
     const accounts = new Set(['default']);
@@ -119,13 +112,17 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
     };
     await warmUp(submit, signer);
 
-    const worker = queues.worker<OrdersJob>(ORDERS_QUEUE, (job) => runJob(job, wakeDeps), {
+    const jobDeps: OrdersJobDeps = {
+      ...wakeDeps,
+      recordHeartbeat: (sentAt) => recordHeartbeat(db, ORDERS_QUEUE, sentAt),
+    };
+    const worker = queues.worker<JobData>(ORDERS_QUEUE, (job) => runJob(job, jobDeps), {
       concurrency: config.SUBMIT_CONCURRENCY,
       lockDuration: config.JOB_LOCK_MS,
       stalledInterval: config.JOB_LOCK_MS,
       backoff: queueBackoff,
     });
-    worker.on('error', (error) => log.warn(errorFields(error), 'queue not reachable'));
+    worker.on('error', outages.queue.failed);
     worker.on('failed', (job, error) => log.warn({ job_id: job?.id, ...errorFields(error) }, 'job failed'));
     await worker.waitUntilReady();
     void worker.run();
@@ -134,17 +131,8 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
       return worker.close();
     });
 
-    const sweep = createPollLoop(async () => {
-      try {
-        if (await hasDue(db)) await addWakeJob(queue, 0);
-        await putBackFailed(queue, wakeDeps);
-      } catch (error) {
-        log.warn(errorFields(error), 'sweep failed, will repeat');
-      }
-      return config.SWEEP_INTERVAL_MS;
-    });
-    sweep.start();
-    closers.push(sweep.stop);
+    const timers = startTimers(context, [{ name: 'put-back', run: () => putBackFailed(queue, wakeDeps) }]);
+    closers.push(timers.stop);
     log.info(
       { owner: signer.owner, queue: queues.kind, height: heights.current()?.height },
       'submitter ready',

@@ -182,6 +182,12 @@ export interface OrderStatusHistory {
   tx_hash: string | null;
 }
 
+export interface QueueHeartbeats {
+  queue: string;
+  received_at: Timestamp;
+  sent_at: Timestamp;
+}
+
 export interface ReconcileCursors {
   fills_read: Generated<Int8>;
   height: Int8;
@@ -190,6 +196,11 @@ export interface ReconcileCursors {
   start_height: Int8;
   subaccount_number: number;
   updated_at: Generated<Timestamp>;
+}
+
+export interface TimerTurns {
+  taken_at: Timestamp;
+  timer: string;
 }
 
 export interface UnexplainedFills {
@@ -212,6 +223,8 @@ export interface DB {
   order_keys: OrderKeys;
   order_status_history: OrderStatusHistory;
   orders: Orders;
+  queue_heartbeats: QueueHeartbeats;
   reconcile_cursors: ReconcileCursors;
+  timer_turns: TimerTurns;
   unexplained_fills: UnexplainedFills;
 }

@@ -29,11 +29,13 @@ export type HeightFeedOptions = {
   /** Too low: a slow block stops submission. Too high: orders signed with an old height, refused as clob/10. */
   readonly maxAgeMs: number;
   readonly onError: (error: unknown) => void;
+  /** The node has answered. */
+  readonly onSeen?: () => void;
   readonly now?: () => number;
 };
 
 export function createHeightFeed(options: HeightFeedOptions): HeightFeed {
-  const { validator, intervalMs, maxAgeMs, onError, now = Date.now } = options;
+  const { validator, intervalMs, maxAgeMs, onError, onSeen, now = Date.now } = options;
   const readiness = createReadiness();
   let latest: ObservedHeight | undefined;
   let lastError: unknown;
@@ -48,6 +50,7 @@ export function createHeightFeed(options: HeightFeedOptions): HeightFeed {
       const isTooOld = latest !== undefined && now() - latest.observedAtMs > maxAgeMs && time > latest.time;
       if (latest === undefined || height > latest.height || isTooOld) latest = { height, time, observedAtMs };
       readiness.markReady();
+      onSeen?.();
     } catch (error) {
       lastError = error;
       onError(error);

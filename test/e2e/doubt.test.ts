@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { chooseBackend } from '../../src/queue/backend.ts';
-import { ORDERS_QUEUE, type OrdersJob } from '../../src/queue/jobs.ts';
+import { type JobData, ORDERS_QUEUE } from '../../src/queue/jobs.ts';
 import { findOrder } from '../../src/store/reads.ts';
 import { randomIntents } from '../support/intents.ts';
 import { startTestRouter, type TestRouter } from '../support/router.ts';
@@ -112,7 +112,7 @@ test('no payload ends the submitter or harms another job', async () => {
   await using router = await startTestRouter({ paper: { blockMs: 50 } });
   await router.submitter();
   await router.reconciler();
-  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<OrdersJob>(ORDERS_QUEUE);
+  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<JobData>(ORDERS_QUEUE);
   const bodies: unknown[] = [
     null,
     7,
@@ -137,7 +137,7 @@ test('no payload ends the submitter or harms another job', async () => {
     },
     { client_id: 'big', market: 'BTC-USD', side: 'BUY', type: 'MARKET', size: '99999999999999999999' },
   ];
-  for (const body of bodies) await queue.add('place', body as OrdersJob);
+  for (const body of bodies) await queue.add('place', body as JobData);
   await queue.add('unknown', {});
   const intents = randomIntents(5, 31, 'good');
   await router.client.enqueue(intents);

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { reconcileSubaccount } from '../../src/app/reconcile.ts';
 import type { Fill, FillsPage } from '../../src/core/ports.ts';
 import { chooseBackend } from '../../src/queue/backend.ts';
-import { ORDERS_QUEUE, type OrdersJob } from '../../src/queue/jobs.ts';
+import { type JobData, ORDERS_QUEUE } from '../../src/queue/jobs.ts';
 import { findOrder, latestRejections } from '../../src/store/reads.ts';
 import { bookReport, listCursors } from '../../src/store/reconciling.ts';
 import { createValidator } from '../../src/venue/validator.ts';
@@ -48,7 +48,7 @@ test('a repeat right behind its original is a duplicate, another body a conflict
   expect((await router.client.enqueue(intent)).outcome).toBe('duplicate');
   expect((await router.client.enqueue({ ...intent, size: '7' })).outcome).toBe('conflict');
   // The queue loses everything; sending the same intent again brings it back.
-  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<OrdersJob>(ORDERS_QUEUE);
+  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<JobData>(ORDERS_QUEUE);
   await queue.obliterate({ force: true });
   expect((await router.client.enqueue(intent)).outcome).toBe('duplicate');
   expect(await queue.getJobCountByTypes('waiting')).toBe(1);
@@ -79,7 +79,7 @@ test('a repeat right behind its original is a duplicate, another body a conflict
 test('an intent that was refused once and is offered again is refused again, not swallowed', async () => {
   await using router = await startTestRouter();
   await router.submitter();
-  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<OrdersJob>(ORDERS_QUEUE);
+  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<JobData>(ORDERS_QUEUE);
   const bad = { client_id: 'off-grid', market: 'BTC-USD', side: 'BUY', type: 'MARKET', size: '0.00001' };
   const count = async () => (await latestRejections(router.db, 'default', 'off-grid', 10)).length;
   for (const expected of [1, 2]) {
@@ -95,7 +95,7 @@ test('a job from a clock that counts seconds, or lives in the future, is placed 
   await using router = await startTestRouter({ paper: { blockMs: 50 } });
   await router.submitter();
   await router.reconciler();
-  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<OrdersJob>(ORDERS_QUEUE);
+  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<JobData>(ORDERS_QUEUE);
   const intents = randomIntents(3, 43, 'clock');
   const stamps = [Math.floor(Date.now() / 1000), Date.now() + 3_600_000, Date.parse('2100-01-01')];
   for (const [index, intent] of intents.entries()) {
@@ -219,11 +219,11 @@ test('an indexer height far ahead of the chain settles nothing and is not kept',
 
 test('a failed job of one attempt is put back, and one that killed its workers is refused', async () => {
   await using router = await startTestRouter({ paper: { blockMs: 50 } });
-  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<OrdersJob>(ORDERS_QUEUE);
+  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<JobData>(ORDERS_QUEUE);
   const [lost, poison] = randomIntents(2, 53, 'failed');
   if (lost === undefined || poison === undefined) throw new Error('no intents');
   // Failed by a worker of ours that knows neither of them.
-  const failing = chooseBackend({ databaseUrl: router.database.url }).worker<OrdersJob>(
+  const failing = chooseBackend({ databaseUrl: router.database.url }).worker<JobData>(
     ORDERS_QUEUE,
     async (job) => {
       throw new Error(

@@ -7,15 +7,11 @@ import { type Intent, type IntentInput, intentHash, parseIntent } from '../../sr
 import { orderUuid } from '../../src/core/order-uuid.ts';
 import type { Fill } from '../../src/core/ports.ts';
 import { isFinal, type OrderStatus } from '../../src/core/status.ts';
+import { type NewAttempt, startAttempts } from '../../src/store/attempts.ts';
 import type { Database } from '../../src/store/database.ts';
-import {
-  type AttemptOutcome,
-  type NewAttempt,
-  type NewOrder,
-  recordOrders,
-  startAttempts,
-} from '../../src/store/orders.ts';
+import type { AttemptOutcome } from '../../src/store/outcomes.ts';
 import { type Cursor, ensureCursor, listCursors, type VenueReport } from '../../src/store/reconciling.ts';
+import { type NewOrder, recordOrders } from '../../src/store/recording.ts';
 import type { Orders } from '../../src/store/schema.ts';
 
 let serial = 0;

@@ -2,9 +2,11 @@
 import { sql } from 'kysely';
 import { afterAll, describe, expect, test } from 'vitest';
 import { normalizeDecimal } from '../../src/core/decimal.ts';
+import { startResends } from '../../src/store/attempts.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { awaitProof, claimDue, hasDue } from '../../src/store/due-orders.ts';
-import { recordOrders, recordOutcomes, startResends } from '../../src/store/orders.ts';
+import { recordOutcomes } from '../../src/store/outcomes.ts';
+import { recordOrders } from '../../src/store/recording.ts';
 import { createDatabase } from '../support/databases.ts';
 import {
   answerOf,

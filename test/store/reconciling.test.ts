@@ -6,10 +6,12 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { normalizeDecimal, toAtoms } from '../../src/core/decimal.ts';
 import { whyUnproven } from '../../src/core/proof.ts';
 import { isFinal, STATUSES } from '../../src/core/status.ts';
+import { startResends } from '../../src/store/attempts.ts';
 import { openDatabase } from '../../src/store/database.ts';
-import { recordOrders, recordOutcomes, startResends } from '../../src/store/orders.ts';
+import { recordOutcomes } from '../../src/store/outcomes.ts';
 import { findOrder, provenAttempts, provenFills, provenOrder } from '../../src/store/reads.ts';
 import { bookReport, ensureCursor, listCursors } from '../../src/store/reconciling.ts';
+import { recordOrders } from '../../src/store/recording.ts';
 import { createDatabase } from '../support/databases.ts';
 import {
   answerOf,

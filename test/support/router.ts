@@ -12,8 +12,8 @@ import { openContext, type Service } from '../../src/runtime/context.ts';
 import { type ReconcilerOptions, startReconciler } from '../../src/runtime/reconciler.ts';
 import { type SubmitterOptions, startSubmitter } from '../../src/runtime/submitter.ts';
 import type { Database } from '../../src/store/database.ts';
-import { keyOf } from '../../src/store/orders.ts';
 import { everyEvidence, type OrderKey, rejectedSince, standings } from '../../src/store/reads.ts';
+import { keyOf } from '../../src/store/recording.ts';
 import { createDatabase, type TestDatabase } from './databases.ts';
 
 export type Settings = Readonly<Record<string, string>>;

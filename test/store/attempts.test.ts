@@ -2,9 +2,10 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { isFinal, type OrderStatus, STATUSES } from '../../src/core/status.ts';
+import { startAttempts, startResends } from '../../src/store/attempts.ts';
 import { createBatcher } from '../../src/store/batcher.ts';
 import { openDatabase } from '../../src/store/database.ts';
-import { recordOutcomes, startAttempts, startResends } from '../../src/store/orders.ts';
+import { recordOutcomes } from '../../src/store/outcomes.ts';
 import { createDatabase } from '../support/databases.ts';
 import {
   answerOf,

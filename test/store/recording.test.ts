@@ -4,7 +4,8 @@ import { afterAll, expect, test } from 'vitest';
 import { intentHash } from '../../src/core/intent.ts';
 import { createBatcher } from '../../src/store/batcher.ts';
 import { openDatabase } from '../../src/store/database.ts';
-import { endNeverSent, keyOf, type NewOrder, recordOrders, spentKeys } from '../../src/store/orders.ts';
+import { endNeverSent } from '../../src/store/outcomes.ts';
+import { keyOf, type NewOrder, recordOrders, spentKeys } from '../../src/store/recording.ts';
 import { createDatabase } from '../support/databases.ts';
 import {
   attemptOf,

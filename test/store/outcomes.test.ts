@@ -2,8 +2,9 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Outcome } from '../../src/core/answers.ts';
 import { isFinal, STATUSES } from '../../src/core/status.ts';
+import { startResends } from '../../src/store/attempts.ts';
 import { createBatcher } from '../../src/store/batcher.ts';
-import { type AttemptOutcome, endNeverSent, recordOutcomes, startResends } from '../../src/store/orders.ts';
+import { type AttemptOutcome, endNeverSent, recordOutcomes } from '../../src/store/outcomes.ts';
 import { bookReport } from '../../src/store/reconciling.ts';
 import { createDatabase } from '../support/databases.ts';
 import {

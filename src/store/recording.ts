@@ -1,0 +1,141 @@
+// Recording: key, row and first attempt of a new order in one commit. What is not recorded here is never sent, and
+// one client_id is one order for ever. One statement for a whole batch, in key order (unsorted batches deadlock).
+import { sql } from 'kysely';
+import type { Intent } from '../core/intent.ts';
+import { ATTEMPT_COLUMNS, attemptRow, type NewAttempt } from './attempts.ts';
+import type { Database } from './database.ts';
+import { rowsAs } from './rows.ts';
+
+export type NewOrder = {
+  /** uuid v7 */
+  readonly id: string;
+  readonly intent: Intent;
+  readonly intentHash: string;
+  /** when the producer let go of it */
+  readonly enqueuedAt: Date;
+  readonly submitBy: Date | undefined;
+  /** Due for the sweep from then on, should nobody finish what was begun. */
+  readonly wakeAt: Date;
+  /** Absent: recorded only, to be signed when it is due. */
+  readonly attempt: NewAttempt | undefined;
+};
+
+/** conflict: the client_id is spent for another body. */
+export type Recorded = 'recorded' | 'duplicate' | 'conflict';
+
+const ORDER_COLUMNS = {
+  id: 'uuid',
+  tenant_id: 'text',
+  client_id: 'text',
+  intent_hash: 'text',
+  account: 'text',
+  subaccount_number: 'int4',
+  market: 'text',
+  side: 'order_side',
+  type: 'order_type',
+  size: 'numeric',
+  price: 'numeric',
+  trigger_price: 'numeric',
+  time_in_force: 'time_in_force',
+  good_til_blocks: 'int2',
+  good_til_time: 'timestamptz',
+  reduce_only: 'bool',
+  post_only: 'bool',
+  submit_by: 'timestamptz',
+  metadata: 'jsonb',
+  enqueued_at: 'timestamptz',
+  next_wake_at: 'timestamptz',
+} as const;
+
+function orderRow({ id, intent, intentHash, enqueuedAt, submitBy, wakeAt, attempt }: NewOrder) {
+  return {
+    id,
+    tenant_id: intent.tenant_id,
+    client_id: intent.client_id,
+    intent_hash: intentHash,
+    account: intent.account,
+    subaccount_number: intent.subaccount_number,
+    market: intent.market,
+    side: intent.side,
+    type: intent.type,
+    size: intent.size,
+    price: intent.price,
+    trigger_price: intent.trigger_price,
+    time_in_force: intent.time_in_force,
+    good_til_blocks: intent.good_til_blocks,
+    good_til_time: intent.good_til_time,
+    reduce_only: intent.reduce_only,
+    post_only: intent.post_only,
+    submit_by: submitBy,
+    metadata: intent.metadata === undefined ? undefined : JSON.stringify(intent.metadata),
+    enqueued_at: enqueuedAt,
+    next_wake_at: wakeAt,
+    ...attemptRow(attempt),
+  };
+}
+
+/**
+ * Records intents, with key, row and first attempt in one commit. Only what is 'recorded' here may be sent. A
+ * producer whose clock is ahead cannot put its orders off by more than a minute.
+ */
+export async function recordOrders(db: Database, orders: readonly NewOrder[]): Promise<Recorded[]> {
+  const rows = rowsAs('d', { ...ORDER_COLUMNS, ...ATTEMPT_COLUMNS }, orders.map(orderRow));
+  const { rows: inserted } = await sql<{ order_id: string }>`/* prepared: record_orders */
+    WITH d AS MATERIALIZED (SELECT * FROM ${rows}),
+    k AS (
+      INSERT INTO order_keys (tenant_id, client_id, order_id, intent_hash)
+      SELECT tenant_id, client_id, id, intent_hash FROM d ORDER BY tenant_id, client_id
+      ON CONFLICT DO NOTHING RETURNING order_id
+    ),
+    o AS (
+      INSERT INTO orders (
+        id, tenant_id, client_id, account, subaccount_number, market, side, type, size, price, trigger_price,
+        time_in_force, good_til_blocks, good_til_time, reduce_only, post_only, submit_by, metadata, enqueued_at,
+        next_wake_at, order_id, owner, dydx_client_id, clob_pair_id, order_flags, quantums, subticks,
+        first_good_til_block, good_til_block, tx_hash, attempt_count
+      )
+      SELECT
+        d.id, d.tenant_id, d.client_id, d.account, d.subaccount_number, d.market, d.side, d.type, d.size, d.price,
+        d.trigger_price, d.time_in_force, d.good_til_blocks, d.good_til_time, d.reduce_only, d.post_only, d.submit_by,
+        d.metadata, least(d.enqueued_at, statement_timestamp()),
+        least(d.next_wake_at, statement_timestamp() + interval '1 minute'), d.order_id, d.owner, d.dydx_client_id, d.clob_pair_id, d.order_flags, d.quantums,
+        d.subticks, d.good_til_block, d.good_til_block, d.tx_hash, (d.tx_hash IS NOT NULL)::int
+      FROM d JOIN k ON k.order_id = d.id
+      RETURNING id
+    ),
+    a AS (
+      INSERT INTO order_attempts (order_id, attempt, good_til_block, signed_height, tx_hash, tx_bytes)
+      SELECT d.id, 1, d.good_til_block, d.signed_height, d.tx_hash, d.tx_bytes
+      FROM d JOIN o ON o.id = d.id WHERE d.tx_hash IS NOT NULL
+    )
+    SELECT order_id FROM k`.execute(db);
+  const isNew = new Set(inserted.map((row) => row.order_id));
+  const spent = await spentKeys(
+    db,
+    orders.filter((order) => !isNew.has(order.id)).map((order) => order.intent),
+  );
+  return orders.map((order) => {
+    if (isNew.has(order.id)) return 'recorded';
+    return spent.get(keyOf(order.intent)) === order.intentHash ? 'duplicate' : 'conflict';
+  });
+}
+
+type Key = { readonly tenant_id: string; readonly client_id: string };
+
+export function keyOf(key: Key): string {
+  return JSON.stringify([key.tenant_id, key.client_id]);
+}
+
+/** intent_hash by keyOf, for the keys that are spent. */
+export async function spentKeys(db: Database, keys: readonly Key[]): Promise<Map<string, string | null>> {
+  if (keys.length === 0) return new Map();
+  const wanted = rowsAs(
+    'd',
+    { tenant_id: 'text', client_id: 'text' },
+    keys.map(({ tenant_id, client_id }) => ({ tenant_id, client_id })),
+  );
+  const { rows } = await sql<Key & { intent_hash: string | null }>`
+    SELECT k.tenant_id, k.client_id, k.intent_hash FROM ${wanted}
+    JOIN order_keys k ON k.tenant_id = d.tenant_id AND k.client_id = d.client_id`.execute(db);
+  return new Map(rows.map((row) => [keyOf(row), row.intent_hash]));
+}

@@ -1,0 +1,18 @@
+// Of all processes, one at a time runs a timer: whoever takes the turn, by the database's clock.
+import { sql } from 'kysely';
+import type { Database } from './database.ts';
+
+/**
+ * @param intervalMs a turn is given again only after this
+ * @returns the database's time when the turn is ours; undefined when another process had it lately
+ */
+export async function takeTurn(db: Database, timer: string, intervalMs: number): Promise<Date | undefined> {
+  const interval = sql`make_interval(secs => ${intervalMs / 1000})`;
+  // A turn taken in the future is from before the clock was set back: it holds nobody up.
+  const { rows } = await sql<{ taken_at: Date }>`
+    INSERT INTO timer_turns AS t (timer, taken_at) VALUES (${timer}, clock_timestamp())
+    ON CONFLICT (timer) DO UPDATE SET taken_at = excluded.taken_at
+      WHERE excluded.taken_at - t.taken_at NOT BETWEEN interval '0' AND ${interval}
+    RETURNING taken_at`.execute(db);
+  return rows[0]?.taken_at;
+}
