@@ -83,8 +83,8 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
       results.push(...(await enqueueChunk(raws.slice(start, start + CHUNK), until, call, start)));
     }
     if (until === 'recorded' && results.some(({ outcome }) => outcome === 'recorded')) {
-      // The rows are due by themselves; without this they would wait for the sweep.
-      await addWakeJob(queue, 0);
+      // The rows are due by themselves: without a wake-up they wait for the sweep, and the call has done its work.
+      await addWakeJob(queue, 0).catch(() => {});
     }
     return results;
   }

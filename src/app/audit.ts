@@ -1,8 +1,14 @@
 // Checks the books: is every final status proven by what is stored, and do they agree with the exchange's own truth?
 import { compareWithTruth, type Mismatch, type OurOrder, type VenueTruth } from '../core/compare.ts';
-import { whyUnproven } from '../core/proof.ts';
+import {
+  type ProvenAttempt,
+  type ProvenFill,
+  type ProvenOrder,
+  type Resolution,
+  whyUnproven,
+} from '../core/proof.ts';
 import { isFinal } from '../core/status.ts';
-import { type OrderEvidence, provenAttempts, provenFills, provenOrder } from '../store/reads.ts';
+import type { OrderEvidence } from '../store/reads.ts';
 
 export type Audit = {
   readonly unproven: readonly { readonly order: string; readonly why: string }[];
@@ -20,7 +26,7 @@ export async function audit(
     for (const evidence of page) {
       const { order } = evidence;
       if (isFinal(order.status)) {
-        const why = whyUnproven(provenOrder(evidence), provenAttempts(evidence), provenFills(evidence));
+        const why = whyUnprovenOrder(evidence);
         if (why !== undefined) unproven.push({ order: order.id, why });
       }
       ours.push(ourOrder(evidence));
@@ -48,4 +54,53 @@ function ourOrder({ order, fills }: OrderEvidence): OurOrder {
       height: Number(height),
     })),
   };
+}
+
+/** Why what is stored does not prove the order's final status; undefined when it does. */
+export function whyUnprovenOrder(evidence: OrderEvidence): string | undefined {
+  return whyUnproven(provenOrder(evidence), provenAttempts(evidence), provenFills(evidence));
+}
+
+function provenOrder({ order }: OrderEvidence): ProvenOrder {
+  const { owner, dydx_client_id, clob_pair_id, order_flags } = order;
+  const isIdentified =
+    owner !== null && dydx_client_id !== null && clob_pair_id !== null && order_flags !== null;
+  return {
+    status: order.status,
+    statusReason: order.status_reason,
+    timeInForce: order.time_in_force,
+    size: order.size,
+    filledSize: order.filled_size,
+    cancelRequested: order.cancel_requested_at !== null,
+    orderUuid: order.order_id,
+    identity: isIdentified
+      ? {
+          owner,
+          subaccountNumber: order.subaccount_number,
+          clientId: Number(dydx_client_id),
+          clobPairId: clob_pair_id,
+          orderFlags: order_flags,
+        }
+      : undefined,
+    goodTilBlock: order.good_til_block,
+    hasLateFill: order.late_fill_at !== null,
+    resolution: order.resolution as Resolution | null,
+  };
+}
+
+function provenAttempts({ attempts }: OrderEvidence): ProvenAttempt[] {
+  return attempts.map((attempt) => ({
+    goodTilBlock: attempt.good_til_block,
+    signedHeight: Number(attempt.signed_height),
+    txHash: attempt.tx_hash,
+    txBytes: attempt.tx_bytes,
+    transmissions: attempt.transmissions,
+    outcome: attempt.outcome,
+    codespace: attempt.codespace,
+    code: attempt.code === null ? null : Number(attempt.code),
+  }));
+}
+
+function provenFills({ fills }: OrderEvidence): ProvenFill[] {
+  return fills.map((fill) => ({ size: fill.size, height: Number(fill.height) }));
 }

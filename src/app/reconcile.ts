@@ -1,6 +1,7 @@
 // Makes statuses true: reads height and fills of every subaccount that has orders of ours, in this order, and books
 // what they prove. The cursor in the database keeps runs of several replicas from booking one page twice.
 import type { Fill, Indexer } from '../core/ports.ts';
+import type { Telemetry } from '../core/telemetry.ts';
 import type { Booked, Cursor, CursorState, VenueReport } from '../store/reconciling.ts';
 import type { Logs } from './submit.ts';
 
@@ -13,6 +14,7 @@ export type ReconcileDeps = {
   /** fills a page; 200 keeps a page's transaction short, 1000 is the venue's limit */
   readonly pageSize: number;
   readonly log: Logs;
+  readonly telemetry: Telemetry;
 };
 
 export type ReconcileRun = { readonly fills: number; readonly settled: number };
@@ -32,6 +34,7 @@ export async function reconcileAll(deps: ReconcileDeps, run: number): Promise<Re
       fills += result.fills;
       settled += result.settled;
     } catch (error) {
+      deps.telemetry.reconcileFailed();
       const { owner, subaccountNumber } = cursor;
       const message = error instanceof Error ? error.message : String(error);
       deps.log.warn(
@@ -71,7 +74,7 @@ export async function reconcileSubaccount(deps: ReconcileDeps, start: Cursor): P
     if (booked === undefined) return run;
     run.fills += booked.bookings.length;
     run.settled += booked.settled.length;
-    report(deps.log, booked);
+    report(deps, booked);
     cursor = booked.cursor;
     if (read.isFull) page += 1;
     else if (!booked.hasMore || !read.isWhole) return run;
@@ -149,13 +152,15 @@ async function readAgain(deps: ReconcileDeps, cursor: Cursor): Promise<number> {
       height: undefined,
     });
     fills += booked?.bookings.length ?? 0;
-    if (booked !== undefined) report(deps.log, booked);
+    if (booked !== undefined) report(deps, booked);
     if (isFound || booked === undefined || !read.isFull) return fills;
   }
 }
 
-function report(log: Logs, booked: Booked): void {
-  for (const { order, fill, status, isLate } of booked.bookings) {
+function report({ log, telemetry }: ReconcileDeps, booked: Booked): void {
+  for (const { order, fill, status, isLate, resolution } of booked.bookings) {
+    telemetry.fillBooked(fill.createdAt, isLate);
+    if (resolution !== undefined) telemetry.ended(status);
     const fields = {
       order_id: order.id,
       fill_id: fill.id,
@@ -167,9 +172,11 @@ function report(log: Logs, booked: Booked): void {
     else log.debug({ ...fields, status }, 'fill booked');
   }
   for (const { fill, reason } of booked.unexplained) {
+    telemetry.fillUnexplained();
     log.error({ fill_id: fill.id, order_uuid: fill.orderUuid, reason }, 'unexplained fill');
   }
   for (const { order, status, reason, height } of booked.settled) {
+    telemetry.ended(status);
     log.debug({ order_id: order.id, status, reason, height }, 'order settled');
   }
 }

@@ -7,6 +7,7 @@ import { orderUuid } from '../core/order-uuid.ts';
 import { type Plan, venueOrder } from '../core/plan.ts';
 import type { SignedTx, Signer, Validator, VenueOrder } from '../core/ports.ts';
 import { backoff } from '../core/retry.ts';
+import type { AttemptKind, Telemetry } from '../core/telemetry.ts';
 import type { NewAttempt } from '../store/attempts.ts';
 import type { Batcher } from '../store/batcher.ts';
 import type { AttemptOutcome } from '../store/outcomes.ts';
@@ -49,6 +50,7 @@ export type SubmitDeps = {
   readonly now: () => Date;
   readonly random: () => number;
   readonly log: Logs;
+  readonly telemetry: Telemetry;
 };
 
 export type PlaceJob = {
@@ -67,7 +69,10 @@ export async function place(deps: SubmitDeps, job: PlaceJob): Promise<void> {
     if (result.ok) return placeOne(deps, result.intent, result.plan, job.offeredAt, source);
     // What was recorded when it was still welcome is a duplicate now, not refused: it may be filling.
     const known = result.intent === undefined ? undefined : await deps.findKey(result.intent);
-    if (known === 'duplicate') return undefined;
+    if (known === 'duplicate') {
+      deps.telemetry.offered('duplicate');
+      return undefined;
+    }
     return rejectionOf(raw, source, known === 'conflict' ? [spentClientId] : result.refusals);
   });
   const settled = await Promise.allSettled(works);
@@ -76,6 +81,7 @@ export async function place(deps: SubmitDeps, job: PlaceJob): Promise<void> {
   );
   await deps.reject(rejections);
   for (const { clientId, refusals } of rejections) {
+    deps.telemetry.offered(refusals.includes(spentClientId) ? 'conflict' : 'refused');
     deps.log.info({ client_id: clientId, refusals }, 'intent refused');
   }
   const failed = settled.find((result) => result.status === 'rejected');
@@ -108,10 +114,23 @@ async function placeOne(
     return rejectionOf(intent, source, [{ field: '', code: 'internal', reason: 'cannot be stored' }]);
   }
   if (recorded === 'conflict') return rejectionOf(intent, source, [spentClientId]);
+  deps.telemetry.offered(recorded);
   // A duplicate's row is its own work: whoever recorded it, or the sweep, goes on with it.
   if (recorded === 'duplicate') return undefined;
   if (attempt === undefined) deps.wakeIn(0);
-  else await transmit(deps, { id: order.id, submitBy, retryCount: 0, attempt: 1, tx: attempt.tx });
+  else {
+    const { tx } = attempt;
+    const { enqueuedAt } = order;
+    await transmit(deps, {
+      id: order.id,
+      kind: 'first',
+      enqueuedAt,
+      submitBy,
+      retryCount: 0,
+      attempt: 1,
+      tx,
+    });
+  }
   return undefined;
 }
 
@@ -149,6 +168,8 @@ export async function signAttempt(
 
 export type Transmission = {
   readonly id: string;
+  readonly kind: AttemptKind;
+  readonly enqueuedAt: Date;
   readonly submitBy: Date | undefined;
   /** transmissions of the whole order before this one */
   readonly retryCount: number;
@@ -158,11 +179,18 @@ export type Transmission = {
 
 /** The bytes are stored already. Sends them once and stores the judged answer. */
 export async function transmit(deps: SubmitDeps, transmission: Transmission): Promise<void> {
-  const { id, submitBy, attempt, retryCount, tx } = transmission;
+  const { id, kind, enqueuedAt, submitBy, attempt, retryCount, tx } = transmission;
+  let leftAtMs: number | undefined;
   // Stale orders are not sent: asked at the last moment, when the socket is free. The row stays due.
-  const mayLeave = () => submitBy === undefined || deps.now() < submitBy;
+  const mayLeave = () => {
+    if (submitBy !== undefined && deps.now() >= submitBy) return false;
+    if (leftAtMs === undefined) deps.telemetry.sent(kind, enqueuedAt);
+    leftAtMs = performance.now();
+    return true;
+  };
   const answer = await deps.validator.broadcast(tx.bytes, mayLeave);
   const verdict = judge(answer, retryCount + 1);
+  deps.telemetry.answered(verdict.outcome, leftAtMs === undefined ? undefined : performance.now() - leftAtMs);
   const needsRetry = verdict.outcome === 'doubt' || verdict.outcome === 'deferred';
   const delayMs = needsRetry ? backoff(retryCount, deps.random()) : undefined;
   const { isRejection, codespace, code, log } = verdict;
@@ -181,6 +209,7 @@ export async function transmit(deps: SubmitDeps, transmission: Transmission): Pr
         ? { rule: 'refused', codespace, code, log, tx_hash }
         : undefined,
   });
+  if (verdict.isRejection) deps.telemetry.ended('REJECTED');
   if (delayMs !== undefined) {
     deps.wakeIn(delayMs);
     deps.log.warn(

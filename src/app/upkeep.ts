@@ -1,7 +1,6 @@
 // Regular care of the tables: the source's daily VACUUM and weekly ANALYZE. What is due is decided from
 // maintenance_runs, so a missed tick is made up once and a doubled one does nothing.
-
-export type UpkeepTask = 'vacuum' | 'analyze';
+import type { UpkeepTask } from '../store/maintenance.ts';
 
 /** UTC. Vacuum at a quiet hour; a first ANALYZE comes at once, because plans on young tables are bad. */
 export const SCHEDULES = {
@@ -12,7 +11,7 @@ export const SCHEDULES = {
 /** A tick a little early still counts: cron and clocks are not exact. */
 const TOLERANCE_MS = 60_000;
 
-export function isDue(task: UpkeepTask, lastStartedAt: Date | undefined, now: Date): boolean {
+function isDue(task: UpkeepTask, lastStartedAt: Date | undefined, now: Date): boolean {
   if (lastStartedAt === undefined) return true;
   return now.getTime() - lastStartedAt.getTime() >= SCHEDULES[task].everyMs - TOLERANCE_MS;
 }

@@ -50,6 +50,7 @@ export async function wake(deps: WakeDeps): Promise<number> {
 /** Each order by itself: what goes wrong with one is that one's, and it is due again. */
 async function goOn(deps: WakeDeps, claimed: readonly ClaimedOrder[]): Promise<void> {
   const proofOnly: string[] = [];
+  const failed: { order_id: string; error: string }[] = [];
   let blind = 0;
   const works = claimed.map(async (order) => {
     try {
@@ -67,11 +68,14 @@ async function goOn(deps: WakeDeps, claimed: readonly ClaimedOrder[]): Promise<v
       else if (decision.action === 'resign') await signAgain(deps, order, decision.goodTilBlock);
       else if (!(await signFirst(deps, order))) blind += 1;
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      deps.log.error({ order_id: order.id, error: message }, 'order not carried on, it is due again');
+      failed.push({ order_id: order.id, error: error instanceof Error ? error.message : String(error) });
     }
   });
   await Promise.all(works);
+  // One line a batch: when the database goes away, all of them fail by the same cause.
+  if (failed.length > 0) {
+    deps.log.error({ ...failed[0], orders: failed.length }, 'orders not carried on, they are due again');
+  }
   await deps.awaitProof(proofOnly);
   if (blind > 0) {
     deps.log.warn({ orders: blind }, 'orders wait for the venue to be visible');
@@ -97,7 +101,8 @@ async function end(
   cause: string,
 ): Promise<void> {
   const resolution = { rule: 'never_sent', cause, at: deps.now().toISOString() } as const;
-  await deps.endNeverSent.push({ id: order.id, status, reason: cause, resolution });
+  const isEnded = await deps.endNeverSent.push({ id: order.id, status, reason: cause, resolution });
+  if (isEnded) deps.telemetry.ended(status);
 }
 
 /** @returns false while markets, oracle or height are not there (yet) */
@@ -120,7 +125,7 @@ async function signFirst(deps: WakeDeps, order: ClaimedOrder): Promise<boolean> 
   await deps.ensureCursor(signer.owner, order.subaccountNumber, height);
   const clientId = await deps.nextClientId();
   const first = venueOrder(planned.plan, signer.owner, order.subaccountNumber, clientId, height);
-  await startAndSend(deps, order, await signAttempt(signer, first, height), 0);
+  await startAndSend(deps, order, await signAttempt(signer, first, height), 'first');
   return true;
 }
 
@@ -140,20 +145,27 @@ async function signAgain(deps: WakeDeps, order: ClaimedOrder, goodTilBlock: numb
   const height = deps.height();
   if (signer === undefined || height === undefined || order.content === null) return;
   const attempt = await signAttempt(signer, resignedOrder(order.content, goodTilBlock), height);
-  await startAndSend(deps, order, attempt, order.retryCount + 1);
+  await startAndSend(deps, order, attempt, 'resign');
 }
 
 async function startAndSend(
   deps: WakeDeps,
   order: ClaimedOrder,
   attempt: NewAttempt,
-  retryCount: number,
+  kind: 'first' | 'resign',
 ): Promise<void> {
   const wakeAt = new Date(deps.now().getTime() + deps.resendAfterMs);
   const number = await deps.startAttempt.push({ ...attempt, id: order.id, wakeAt });
   if (number === undefined) return;
-  const submitBy = order.submitBy ?? undefined;
-  await transmit(deps, { id: order.id, submitBy, retryCount, attempt: number, tx: attempt.tx });
+  await transmit(deps, {
+    id: order.id,
+    kind,
+    enqueuedAt: order.enqueuedAt,
+    submitBy: order.submitBy ?? undefined,
+    retryCount: kind === 'first' ? 0 : order.retryCount + 1,
+    attempt: number,
+    tx: attempt.tx,
+  });
 }
 
 async function sendAgain(deps: WakeDeps, order: ClaimedOrder): Promise<void> {
@@ -164,6 +176,8 @@ async function sendAgain(deps: WakeDeps, order: ClaimedOrder): Promise<void> {
   const tx = { bytes: txBytes, hash: txHash };
   await transmit(deps, {
     id,
+    kind: 'resend',
+    enqueuedAt: order.enqueuedAt,
     submitBy: order.submitBy ?? undefined,
     retryCount: retryCount + 1,
     attempt,
@@ -181,8 +195,12 @@ export async function refuseJob(deps: WakeDeps, job: PlaceJob, cause: string): P
     const parsed = parseIntent(raw);
     if (!parsed.ok) return [rejectionOf(raw, `${job.source}#${index}`, refusals)];
     const order = unsignedOrder(parsed.intent, job.offeredAt, deps.now().getTime() + deps.resendAfterMs);
-    if ((await deps.record.push(order)) === 'recorded') await end(deps, order, 'REJECTED', cause);
+    const recorded = await deps.record.push(order);
+    deps.telemetry.offered(recorded);
+    if (recorded === 'recorded') await end(deps, order, 'REJECTED', cause);
     return [];
   });
-  await deps.reject((await Promise.all(works)).flat());
+  const rejections = (await Promise.all(works)).flat();
+  await deps.reject(rejections);
+  for (const _ of rejections) deps.telemetry.offered('refused');
 }

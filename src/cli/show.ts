@@ -1,13 +1,13 @@
 // `router show`: everything that is known of one order, its proof first.
-import { whyUnproven } from '../core/proof.ts';
+import { whyUnprovenOrder } from '../app/audit.ts';
 import { isFinal } from '../core/status.ts';
-import { type OrderStory, provenAttempts, provenFills, provenOrder } from '../store/reads.ts';
+import type { OrderStory } from '../store/reads.ts';
 import { short, table, time } from './output.ts';
 
 /** Undefined while the order is not final. */
-export function proofOf(story: OrderStory): { proven: boolean; why?: string } | undefined {
+function proofOf(story: OrderStory): { proven: boolean; why?: string } | undefined {
   if (!isFinal(story.order.status)) return undefined;
-  const why = whyUnproven(provenOrder(story), provenAttempts(story), provenFills(story));
+  const why = whyUnprovenOrder(story);
   return why === undefined ? { proven: true } : { proven: false, why };
 }
 

@@ -15,7 +15,7 @@ export type OurOrder = {
   readonly fills: readonly ComparedFill[];
 };
 
-export type ComparedFill = {
+type ComparedFill = {
   readonly id: string;
   readonly size: string;
   readonly price: string;

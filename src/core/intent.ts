@@ -7,14 +7,14 @@ import { ORDER_TYPES, type OrderType, SIDES, TIMES_IN_FORCE, type TimeInForce } 
 
 /** Larger payloads are refused unread: an intent with full metadata has about 5 KiB. */
 export const MAX_INTENT_BYTES = 16 * 1024;
-export const MAX_METADATA_BYTES = 4 * 1024;
+const MAX_METADATA_BYTES = 4 * 1024;
 /** Deeper metadata would overflow the stack of what reads it. */
 const MAX_METADATA_DEPTH = 32;
 /** Told of one payload; a payload can hold a thousand wrong keys. */
 const MAX_REFUSALS = 20;
 /** Intents in one `place` job. */
 export const MAX_INTENTS_PER_JOB = 100;
-export const MAX_GOOD_TIL_BLOCKS = 40;
+const MAX_GOOD_TIL_BLOCKS = 40;
 const MAX_GOOD_TIL_DAYS = 95;
 
 const text = (max: number) =>

@@ -52,6 +52,11 @@ export function planOrder(order: Plannable, market: Market | undefined, settings
       'stateful orders are not carried by this version: use good_til_blocks',
     );
   }
+  const isImmediate = order.type === 'MARKET' || order.time_in_force === 'IOC';
+  const goodTilBlocks = isImmediate ? settings.iocGoodTilBlocks : order.good_til_blocks;
+  if (goodTilBlocks === undefined || goodTilBlocks === null) {
+    return refuse('good_til_blocks', 'schema', 'is required for an order that rests');
+  }
   const quantums = sizeToQuantums(order.size, market);
   if (quantums === undefined) {
     return refuse(
@@ -71,7 +76,6 @@ export function planOrder(order: Plannable, market: Market | undefined, settings
           `${order.price} is not a multiple of the tick ${tick} of ${market.ticker}`,
         );
   }
-  const isImmediate = order.type === 'MARKET' || order.time_in_force === 'IOC';
   return {
     ok: true,
     plan: {
@@ -83,9 +87,7 @@ export function planOrder(order: Plannable, market: Market | undefined, settings
       timeInForce: isImmediate ? 'IOC' : order.post_only ? 'POST_ONLY' : 'GTT',
       reduceOnly: order.reduce_only,
       clientMetadata: order.type === 'MARKET' ? 1 : 0,
-      goodTilBlocks: isImmediate
-        ? settings.iocGoodTilBlocks
-        : (order.good_til_blocks ?? settings.iocGoodTilBlocks),
+      goodTilBlocks,
     },
   };
 }

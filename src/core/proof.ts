@@ -100,12 +100,12 @@ function whyRecordsBroken(
     const hash = createHash('sha256').update(attempt.txBytes).digest('hex').toUpperCase();
     if (hash !== attempt.txHash) return `the signed bytes are not those of ${attempt.txHash}`;
   }
-  const blocks = attempts.map((attempt) => attempt.goodTilBlock);
-  if (attempts.length > 0 && Math.max(...blocks) !== order.goodTilBlock) {
+  const lastBlock = Math.max(...attempts.map((attempt) => attempt.goodTilBlock));
+  if (attempts.length > 0 && lastBlock !== order.goodTilBlock) {
     return 'good_til_block is not the highest that was signed';
   }
   const firstSigned = Math.min(...attempts.map((attempt) => attempt.signedHeight));
-  const stray = fills.find((fill) => fill.height < firstSigned || fill.height > (order.goodTilBlock ?? -1));
+  const stray = fills.find((fill) => fill.height < firstSigned || fill.height > lastBlock);
   return stray === undefined ? undefined : `a fill in block ${stray.height} lies outside the order's life`;
 }
 
@@ -150,8 +150,7 @@ function whyNotDead(
   }
   if (order.cancelRequested) return endsAs(order, ['CANCELLED']);
   if (order.timeInForce === 'IOC') {
-    const reason = order.statusReason ?? '';
-    if (!hasFill && reason === 'ioc_remainder') return 'an IOC remainder without a fill';
+    if (!hasFill && order.statusReason === 'ioc_remainder') return 'an IOC remainder without a fill';
     return endsAs(order, ['CANCELLED']);
   }
   return endsAs(order, ['EXPIRED']);

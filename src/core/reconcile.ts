@@ -41,14 +41,14 @@ export type OrderChange = {
   readonly resolution: Resolution | undefined;
 };
 
-export type Booking = OrderChange & {
+type Booking = OrderChange & {
   readonly fill: Fill;
   /** 0 for the first new fill of its order in this report, 1 for the second, … */
   readonly step: number;
   readonly isLate: boolean;
 };
 
-export type Unexplained = { readonly fill: Fill; readonly reason: string };
+type Unexplained = { readonly fill: Fill; readonly reason: string };
 
 export type Report = {
   /** not booked before, ascending by height */

@@ -27,11 +27,7 @@ export const STATUSES = [
 ] as const;
 export type OrderStatus = (typeof STATUSES)[number];
 
-export const ACTIVE_STATUSES = [
-  'PENDING',
-  'OPEN',
-  'PARTIALLY_FILLED',
-] as const satisfies readonly OrderStatus[];
+const ACTIVE_STATUSES = ['PENDING', 'OPEN', 'PARTIALLY_FILLED'] as const satisfies readonly OrderStatus[];
 
 export function isFinal(status: OrderStatus): boolean {
   return !(ACTIVE_STATUSES as readonly OrderStatus[]).includes(status);

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { noise } from './synthetic.ts';
 
-export const FAULT_ACTIONS = {
+const FAULT_ACTIONS = {
   broadcast: [
     'drop_before',
     'drop_after',
@@ -70,7 +70,7 @@ export const faultSchema = z.preprocess(
       z.strictObject({ on: z.literal('indexer'), action: z.enum(FAULT_ACTIONS.indexer), ...triggers }),
     ])
     .superRefine((fault, context) => {
-      const require = (name: 'code' | 'blocks'): void => {
+      const demand = (name: 'code' | 'blocks'): void => {
         if (fault.params?.[name] === undefined) {
           context.addIssue({
             code: 'custom',
@@ -79,14 +79,14 @@ export const faultSchema = z.preprocess(
           });
         }
       };
-      if (fault.action === 'reject') require('code');
-      if (fault.action === 'lag') require('blocks');
+      if (fault.action === 'reject') demand('code');
+      if (fault.action === 'lag') demand('blocks');
     }),
 );
 
 export type Fault = z.infer<typeof faultSchema>;
 type FaultOn<K extends Fault['on']> = Extract<Fault, { on: K }>;
-export type ListedFault = Fault & { readonly id: number; readonly seen: number; readonly hits: number };
+type ListedFault = Fault & { readonly id: number; readonly seen: number; readonly hits: number };
 
 type Armed = { readonly id: number; readonly fault: Fault; seen: number; hits: number };
 

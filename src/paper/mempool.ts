@@ -11,7 +11,7 @@ export type Submission =
   | { readonly kind: 'seen' }
   | { readonly kind: 'checked'; readonly hash: string; readonly refusal: Refusal | undefined };
 
-export type SubmitOptions = {
+type SubmitOptions = {
   /** answered in place of CheckTx */
   readonly verdict?: Refusal;
   /** accepted, but never reaches the proposer */

@@ -52,8 +52,8 @@ export const truthSchema = z.object({
 });
 
 export type Truth = z.infer<typeof truthSchema>;
-export type TruthOrder = Truth['orders'][number];
-export type TruthFill = Truth['fills'][number];
+type TruthOrder = Truth['orders'][number];
+type TruthFill = Truth['fills'][number];
 
 function truthOrder(order: PaperOrder): TruthOrder {
   return {

@@ -1,44 +1,54 @@
-// The queue in Redis: one connection for all that is added and asked, which fails fast, and one a worker, which waits
+// The queue in Redis: one connection for all that is added and asked, which fails fast, and two a worker, which wait
 // for Redis to come back.
 import { type Processor, Queue, Worker } from 'bullmq';
 import type { QueueBackend, WorkerSettings } from './backend.ts';
+import { openAskingRedis, openWorkerRedis, type RedisClient } from './open-redis.ts';
+import { explainErrorsOf } from './redis-errors.ts';
 import { redisHazards } from './redis-hazards.ts';
-import { openRedis } from './redis-url.ts';
+import { parseRedisUrl } from './redis-url.ts';
 import { workerOptions } from './worker-options.ts';
 
-/** A producer that hangs is worse than one that is told: the intent can be sent again, the sweep finds the rows. */
-const COMMAND_TIMEOUT_MS = 5_000;
-const CONNECT_TIMEOUT_MS = 5_000;
+/**
+ * BullMQ asks for the version once, and a queue whose first question failed would fail for ever; so a queue asks
+ * nothing beforehand, and every command of it finds out for itself.
+ */
+const FROM_THE_FIRST_COMMAND = { skipWaitingForReady: true, skipVersionCheck: true } as const;
 
 /** @param prefix begins every key; its braces keep a queue in one slot of a cluster */
 export function redisBackend(url: string, prefix: string): QueueBackend {
-  let shared: ReturnType<typeof openRedis> | undefined;
-  const producer = () => {
-    if (shared === undefined) {
-      shared = openRedis(url, {
-        maxRetriesPerRequest: 1,
-        commandTimeout: COMMAND_TIMEOUT_MS,
-        connectTimeout: CONNECT_TIMEOUT_MS,
-      });
-      // Every command that fails is told to its caller; without a listener it would be printed as well.
-      shared.on('error', () => {});
-    }
+  const target = parseRedisUrl(url);
+  const open = () => {
+    const { client, close } = openAskingRedis(target);
+    return { client, close, explain: explainErrorsOf(client, target.kind) };
+  };
+  let shared: ReturnType<typeof open> | undefined;
+  const asking = () => {
+    shared ??= open();
     return shared;
+  };
+  const ask = async <Result>(question: (client: RedisClient) => Promise<Result>): Promise<Result> => {
+    const { client, explain } = asking();
+    try {
+      return await question(client);
+    } catch (error) {
+      throw explain(error);
+    }
   };
   return {
     kind: 'redis',
     migrate: async () => {},
-    queue: <Data>(name: string) => new Queue<Data>(name, { connection: producer(), prefix }),
+    queue: <Data>(name: string) =>
+      new Queue<Data>(name, { connection: asking().client, prefix, ...FROM_THE_FIRST_COMMAND }),
     worker: <Data>(name: string, process: Processor<Data>, settings: WorkerSettings) => {
-      const connection = openRedis(url, { maxRetriesPerRequest: null, connectTimeout: CONNECT_TIMEOUT_MS });
+      const connection = openWorkerRedis(target);
       const worker = new Worker<Data>(name, process, { ...workerOptions(settings), connection, prefix });
       worker.on('closed', () => connection.disconnect());
       return worker;
     },
     ping: async () => {
-      await producer().ping();
+      await ask((client) => client.ping());
     },
-    hazards: () => redisHazards(producer()),
-    close: async () => shared?.disconnect(),
+    hazards: () => ask(redisHazards),
+    close: async () => shared?.close(),
   };
 }

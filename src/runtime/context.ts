@@ -1,7 +1,9 @@
 // What every process of the router shares: settings, log, database, queues. Built once, closed in reverse.
 import type { Queue } from 'bullmq';
 import { type Config, ConfigError, isProduction, type Secrets } from '../config.ts';
+import type { Check } from '../ops/health.ts';
 import { createLogger, type Logger } from '../ops/logger.ts';
+import { createMetrics, type Metrics } from '../ops/metrics.ts';
 import { createOutage, type Outage } from '../ops/outage.ts';
 import { chooseBackend, type QueueBackend } from '../queue/backend.ts';
 import { type Database, openDatabase } from '../store/database.ts';
@@ -12,6 +14,7 @@ export type Context = {
   readonly config: Config;
   readonly secrets: Secrets;
   readonly log: Logger;
+  readonly metrics: Metrics;
   readonly databaseUrl: string;
   readonly db: Database;
   readonly queues: QueueBackend;
@@ -23,10 +26,14 @@ export type Context = {
 };
 
 /** A part of the router that runs until it is stopped; both idempotent. */
-export type Service = { readonly stop: () => Promise<void> };
+export type Service = {
+  readonly stop: () => Promise<void>;
+  /** What must be fine for its process to be ready. */
+  readonly checks?: readonly Check[];
+};
 
 /** Opens nothing yet but pools; `requireSchema` is the first question to the database. */
-function createContext(component: string, config: Config, secrets: Secrets): Context {
+function createContext(component: string, config: Config, secrets: Secrets, metrics: Metrics): Context {
   const { databaseUrl } = secrets;
   if (databaseUrl === undefined) {
     throw new ConfigError('no database: set DATABASE_URL, or run `npm start`, which brings its own');
@@ -57,11 +64,17 @@ function createContext(component: string, config: Config, secrets: Secrets): Con
     await queues.close();
     await db.destroy();
   };
-  return { component, config, secrets, log, databaseUrl, db, queues, queue, outages, close };
+  return { component, config, secrets, log, metrics, databaseUrl, db, queues, queue, outages, close };
 }
 
-export async function openContext(component: string, config: Config, secrets: Secrets): Promise<Context> {
-  const context = createContext(component, config, secrets);
+/** @param metrics given when they are served already */
+export async function openContext(
+  component: string,
+  config: Config,
+  secrets: Secrets,
+  metrics: Metrics = createMetrics(component),
+): Promise<Context> {
+  const context = createContext(component, config, secrets, metrics);
   try {
     await requireSchema(context.db);
     await refuseForgetfulQueue(context);

@@ -1,10 +1,11 @@
 // The maintenance process: runs the upkeep that is due.
-import { SCHEDULES, type UpkeepDeps, type UpkeepTask, upkeep } from '../app/upkeep.ts';
+import { SCHEDULES, type UpkeepDeps, upkeep } from '../app/upkeep.ts';
 import { errorFields } from '../ops/logger.ts';
 import { HEARTBEAT, heartbeatSentAt, type JobData, MAINTENANCE_QUEUE, queueBackoff } from '../queue/jobs.ts';
-import { lastMaintenanceRun, runMaintenance } from '../store/maintenance.ts';
+import { lastMaintenanceRun, runMaintenance, type UpkeepTask } from '../store/maintenance.ts';
 import { recordHeartbeat } from '../store/queue-heartbeats.ts';
 import type { Context, Service } from './context.ts';
+import { baseChecks } from './health.ts';
 import { startTimers } from './timers.ts';
 
 /** A heartbeat must get through while a VACUUM runs. */
@@ -13,6 +14,7 @@ const TASKS = Object.keys(SCHEDULES) as UpkeepTask[];
 
 export async function startMaintenance(context: Context): Promise<Service> {
   const { log, db, queues, databaseUrl, outages } = context;
+  const { telemetry } = context.metrics;
   const queue = context.queue<JobData>(MAINTENANCE_QUEUE);
   const deps: UpkeepDeps = {
     lastRun: (task) => lastMaintenanceRun(db, task),
@@ -31,9 +33,10 @@ export async function startMaintenance(context: Context): Promise<Service> {
     { concurrency: CONCURRENCY, backoff: queueBackoff },
   );
   worker.on('error', outages.queue.failed);
-  worker.on('failed', (job, error) =>
-    log.error({ task: job?.name, ...errorFields(error) }, 'maintenance failed'),
-  );
+  worker.on('failed', (job, error) => {
+    telemetry.jobFailed(MAINTENANCE_QUEUE);
+    log.error({ task: job?.name, ...errorFields(error) }, 'maintenance failed');
+  });
   await worker.waitUntilReady();
   void worker.run();
   const timers = startTimers(context);
@@ -41,6 +44,7 @@ export async function startMaintenance(context: Context): Promise<Service> {
   for (const task of TASKS) await queue.add(task, {}, { removeOnComplete: true, removeOnFail: true });
   log.info({}, 'maintenance ready');
   return {
+    checks: baseChecks(context, [MAINTENANCE_QUEUE]),
     stop: async () => {
       await timers.stop();
       await worker.close();

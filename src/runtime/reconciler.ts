@@ -1,11 +1,15 @@
 // The reconciler process: polls the indexer and books what it proves.
 import { type ReconcileDeps, reconcileAll } from '../app/reconcile.ts';
 import { createPollLoop } from '../core/poll-loop.ts';
+import type { Telemetry } from '../core/telemetry.ts';
+import { watchHeights } from '../ops/height-metrics.ts';
 import { errorFields } from '../ops/logger.ts';
 import { requireChain } from '../store/installation.ts';
-import { bookReport, listCursors } from '../store/reconciling.ts';
+import { type Booked, bookReport, listCursors } from '../store/reconciling.ts';
 import { createHeightFeed } from '../venue/height-feed.ts';
 import type { Context, Service } from './context.ts';
+import { baseChecks, venueChecks } from './health.ts';
+import { rememberHeight } from './indexer-height.ts';
 import { startTimers } from './timers.ts';
 import { HEIGHT_MAX_AGE_MS, networkOf, openIndexer, openValidator } from './venue.ts';
 
@@ -19,8 +23,11 @@ export type ReconcilerOptions = {
 
 export async function startReconciler(context: Context, options: ReconcilerOptions = {}): Promise<Service> {
   const { config, log, db } = context;
-  await requireChain(db, networkOf(config).chainId);
-  const indexer = openIndexer(config, log);
+  const { registry, telemetry } = context.metrics;
+  const { chainId } = networkOf(config);
+  await requireChain(db, chainId);
+  const indexer = openIndexer(config, log, telemetry);
+  const indexerHeight = rememberHeight(indexer);
   const validator = openValidator(config);
   const heights = createHeightFeed({
     validator,
@@ -30,29 +37,35 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
     onSeen: context.outages.venue.works,
   });
   heights.start();
+  watchHeights(registry, { validator: heights.newest, indexer: indexerHeight.last });
   const own: ReconcileDeps = {
-    indexer,
+    indexer: { ...indexer, height: indexerHeight.ask },
     listCursors: () => listCursors(db),
-    book: (report) => bookReport(db, report, config.SETTLE_MARGIN_BLOCKS),
+    book: (report) => bookTimed(telemetry, () => bookReport(db, report, config.SETTLE_MARGIN_BLOCKS)),
     chainHeight: () => heights.current()?.height,
     pageSize: PAGE_SIZE,
     log,
+    telemetry,
   };
   const deps = options.wrapDeps?.(own) ?? own;
   let run = 0;
   const loop = createPollLoop(async () => {
+    const startedMs = performance.now();
     try {
       const { fills, settled } = await reconcileAll(deps, run++);
       if (fills + settled > 0) log.info({ fills, settled }, 'reconciled');
     } catch (error) {
+      telemetry.reconcileFailed();
       log.warn(errorFields(error), 'reconciliation failed, will repeat');
     }
+    telemetry.reconciled(performance.now() - startedMs);
     return config.RECONCILE_INTERVAL_MS;
   });
   loop.start();
   const timers = startTimers(context);
   log.info({}, 'reconciler ready');
   return {
+    checks: [...baseChecks(context, []), ...venueChecks({ validator, chainId, heights, indexerHeight })],
     stop: async () => {
       await timers.stop();
       await loop.stop();
@@ -60,4 +73,22 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
       await Promise.all([indexer.close(), validator.close()]);
     },
   };
+}
+
+async function bookTimed(
+  telemetry: Telemetry,
+  book: () => Promise<Booked | undefined>,
+): Promise<Booked | undefined> {
+  const startedMs = performance.now();
+  const elapsed = () => performance.now() - startedMs;
+  try {
+    const booked = await book();
+    const changes =
+      booked === undefined ? 0 : booked.bookings.length + booked.unexplained.length + booked.settled.length;
+    if (changes > 0) telemetry.flushed('report', changes, elapsed(), true);
+    return booked;
+  } catch (error) {
+    telemetry.flushed('report', 0, elapsed(), false);
+    throw error;
+  }
 }

@@ -1,16 +1,26 @@
-// The life of a worker process: start, ready, run, stop. SIGTERM, SIGINT, SIGHUP and the end of the process that started
-// it with a channel stop it within the deadline; a second signal ends it at once, and so does an error that nobody
-// caught: a worker runs whole or not at all, and what manages it starts it again.
+// The life of a worker process: start, ready, run, stop; its health is served from before the start until the end.
+// SIGTERM, SIGINT, SIGHUP and the end of the process that started it with a channel stop it within the deadline; a
+// second signal ends it at once, and so does an error that nobody caught: a worker runs whole or not at all, and what
+// manages it starts it again.
 import { existsSync } from 'node:fs';
-import { ConfigError, readConfig } from '../config.ts';
-import { errorFields } from '../ops/logger.ts';
+import { type Config, ConfigError, readConfig } from '../config.ts';
+import { createHealth, type Health } from '../ops/health.ts';
+import { type OpsServer, startOpsServer } from '../ops/http-server.ts';
+import { createLogger, errorFields } from '../ops/logger.ts';
+import { createMetrics, type Metrics } from '../ops/metrics.ts';
 import { readableError } from '../ops/readable-error.ts';
 import { type Context, openContext, type Service } from './context.ts';
+
+export type WorkerOptions = {
+  /** Where health and metrics are served when PORT is unset; absent: nowhere. */
+  readonly defaultPort?: number;
+};
 
 /** Exit codes: 1 start-up failed or an error that nobody caught, 130 ended by a second signal or by the deadline. */
 export async function runWorker(
   component: string,
   start: (context: Context) => Promise<Service>,
+  { defaultPort }: WorkerOptions = {},
 ): Promise<void> {
   let context: Context | undefined;
   // Rejections that nobody handles come here as well.
@@ -20,10 +30,15 @@ export async function runWorker(
   try {
     if (existsSync('.env')) process.loadEnvFile('.env');
     const { config, secrets } = readConfig(process.env);
-    context = await openContext(component, config, secrets);
+    const health = createHealth(component);
+    const metrics = createMetrics(component);
+    const port = config.PORT ?? defaultPort;
+    const server = port === undefined ? undefined : await serve(component, config, port, health, metrics);
+    context = await openContext(component, config, secrets, metrics);
     const service = await start(context);
     process.off('disconnect', exitEarly);
-    stopOnSignals(context, service);
+    stopOnSignals(context, service, health, server);
+    health.markStarted(service.checks ?? []);
     // A parent that has just died is told by the event, not by an error of this message.
     process.send?.('ready', undefined, {}, () => {});
   } catch (error) {
@@ -32,6 +47,21 @@ export async function runWorker(
     console.error(error instanceof ConfigError ? line : `${component} did not start: ${line}`);
     process.exit(1);
   }
+}
+
+async function serve(
+  component: string,
+  { HOST: host, LOG_LEVEL }: Config,
+  port: number,
+  health: Health,
+  metrics: Metrics,
+): Promise<OpsServer> {
+  metrics.watchProcess(health);
+  const server = await startOpsServer({ host, port, health, metrics }).catch((error: Error) => {
+    throw new ConfigError(error.message);
+  });
+  createLogger(component, LOG_LEVEL).info({ host, port: server.port }, 'health and metrics served');
+  return server;
 }
 
 function dieOf(error: unknown, component: string, context: Context | undefined): never {
@@ -43,7 +73,12 @@ function dieOf(error: unknown, component: string, context: Context | undefined):
   process.exit(1);
 }
 
-function stopOnSignals(context: Context, service: Service): void {
+function stopOnSignals(
+  context: Context,
+  service: Service,
+  health: Health,
+  server: OpsServer | undefined,
+): void {
   const { log, config } = context;
   let isStopping = false;
   const stop = (cause: string): void => {
@@ -53,6 +88,7 @@ function stopOnSignals(context: Context, service: Service): void {
       return;
     }
     isStopping = true;
+    health.markStopping();
     log.info({ cause }, 'stopping');
     const deadline = setTimeout(() => {
       log.warn({ ms: config.SHUTDOWN_TIMEOUT_MS }, 'not stopped in time, the rows stay due');
@@ -61,6 +97,7 @@ function stopOnSignals(context: Context, service: Service): void {
     service
       .stop()
       .then(() => context.close())
+      .then(() => server?.close())
       .then(
         () => {
           clearTimeout(deadline);

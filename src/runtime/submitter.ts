@@ -1,9 +1,12 @@
 // The submitter process: takes `place` and `wake` jobs and brings orders to the venue. As many replicas as wanted.
 import type { SubmitDeps } from '../app/submit.ts';
-import type { WakeDeps } from '../app/wake.ts';
+import { type WakeDeps, wake } from '../app/wake.ts';
 import { type Intent, intentHash } from '../core/intent.ts';
 import type { Signer, Validator } from '../core/ports.ts';
+import type { Batch, Telemetry } from '../core/telemetry.ts';
+import { watchHeights } from '../ops/height-metrics.ts';
 import { errorFields } from '../ops/logger.ts';
+import type { QueueBackend } from '../queue/backend.ts';
 import { addWakeJob, type JobData, ORDERS_QUEUE, queueBackoff } from '../queue/jobs.ts';
 import { startAttempts, startResends } from '../store/attempts.ts';
 import { createBatcher } from '../store/batcher.ts';
@@ -21,6 +24,7 @@ import { isDataError } from '../store/sqlstate.ts';
 import { createHeightFeed } from '../venue/height-feed.ts';
 import { createMarketTable } from '../venue/market-table.ts';
 import type { Context, Service } from './context.ts';
+import { baseChecks, venueChecks } from './health.ts';
 import { type OrdersJobDeps, putBackFailed, runJob } from './orders-jobs.ts';
 import { startTimers } from './timers.ts';
 import { HEIGHT_MAX_AGE_MS, networkOf, openIndexer, openSigner, openValidator } from './venue.ts';
@@ -37,18 +41,20 @@ export type SubmitterOptions = {
 
 export async function startSubmitter(context: Context, options: SubmitterOptions = {}): Promise<Service> {
   const { config, secrets, log, db, queues, outages } = context;
+  const { registry, telemetry } = context.metrics;
   const closers: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const close of closers.splice(0).reverse()) await close();
   };
   try {
-    await requireChain(db, networkOf(config).chainId);
+    const { chainId } = networkOf(config);
+    await requireChain(db, chainId);
     const opened = openValidator(config);
     closers.push(opened.close);
     const validator = options.wrapValidator?.(opened) ?? opened;
-    const indexer = openIndexer(config, log);
+    const indexer = openIndexer(config, log, telemetry);
     closers.push(indexer.close);
-    const signer = await openSigner(config, secrets, validator);
+    const signer = await openSigner(config, secrets, validator, VENUE_READY_MS);
     const heights = createHeightFeed({
       validator,
       intervalMs: config.HEIGHT_POLL_MS,
@@ -68,6 +74,7 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
     });
     closers.push(heights.stop, markets.stop);
     heights.start();
+    watchHeights(registry, { validator: heights.newest });
     markets.seed(await loadMarkets(db));
     markets.start();
     await Promise.all([heights.ready(VENUE_READY_MS), markets.ready(VENUE_READY_MS)]);
@@ -98,12 +105,13 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
       now: () => new Date(),
       random: Math.random,
       log,
-      ...submitBatchers(db),
+      telemetry,
+      ...submitBatchers(db, telemetry),
     };
     let isStopping = false;
     const wakeDeps: WakeDeps = {
       ...submit,
-      ...wakeBatchers(db, config.RESIGN_WINDOW_BLOCKS),
+      ...wakeBatchers(db, telemetry, config.RESIGN_WINDOW_BLOCKS),
       claim: (limit, leaseMs) => claimDue(db, limit, leaseMs),
       awaitProof: (ids) => awaitProof(db, ids),
       resignWindowBlocks: config.RESIGN_WINDOW_BLOCKS,
@@ -123,7 +131,10 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
       backoff: queueBackoff,
     });
     worker.on('error', outages.queue.failed);
-    worker.on('failed', (job, error) => log.warn({ job_id: job?.id, ...errorFields(error) }, 'job failed'));
+    worker.on('failed', (job, error) => {
+      telemetry.jobFailed(ORDERS_QUEUE);
+      log.warn({ job_id: job?.id, ...errorFields(error) }, 'job failed');
+    });
     await worker.waitUntilReady();
     void worker.run();
     closers.push(() => {
@@ -131,13 +142,18 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
       return worker.close();
     });
 
-    const timers = startTimers(context, [{ name: 'put-back', run: () => putBackFailed(queue, wakeDeps) }]);
+    const timers = startTimers(context, [
+      { name: 'put-back', run: () => putBackFailed(queue, wakeDeps) },
+      // The rows are the work: while the queue is away they are carried on without it.
+      { name: 'sweep without queue', run: () => unlessReachable(queues, () => wake(wakeDeps)) },
+    ]);
     closers.push(timers.stop);
     log.info(
       { owner: signer.owner, queue: queues.kind, height: heights.current()?.height },
       'submitter ready',
     );
-    return { stop };
+    const checks = [...baseChecks(context, [ORDERS_QUEUE]), ...venueChecks({ validator, chainId, heights })];
+    return { stop, checks };
   } catch (error) {
     await stop();
     throw error;
@@ -148,6 +164,15 @@ async function findKey(db: Database, intent: Intent): Promise<'duplicate' | 'con
   const hash = (await spentKeys(db, [intent])).get(keyOf(intent));
   if (hash === undefined) return undefined;
   return hash === intentHash(intent) ? 'duplicate' : 'conflict';
+}
+
+async function unlessReachable(queues: QueueBackend, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await queues.ping();
+  } catch (error) {
+    await work();
+    throw error;
+  }
 }
 
 /** Where the fills of a subaccount begin to be ours: stored before its first order is sent, asked once a process. */
@@ -163,18 +188,28 @@ function createCursors(db: Database) {
   };
 }
 
-function submitBatchers(db: Database): Pick<SubmitDeps, 'record' | 'recordOutcome'> {
+/** Tells what a batcher does under the batch's name. */
+function toldAs({ flushed }: Telemetry, batch: Batch) {
+  return (items: number, ms: number, isCommitted: boolean) => flushed(batch, items, ms, isCommitted);
+}
+
+function submitBatchers(db: Database, telemetry: Telemetry): Pick<SubmitDeps, 'record' | 'recordOutcome'> {
   return {
-    record: createBatcher({ flush: (orders) => recordOrders(db, orders) }),
+    record: createBatcher({
+      flush: (orders) => recordOrders(db, orders),
+      onFlush: toldAs(telemetry, 'record'),
+    }),
     recordOutcome: createBatcher({
       flush: (outcomes) => recordOutcomes(db, outcomes),
       lingerMs: OUTCOME_LINGER_MS,
+      onFlush: toldAs(telemetry, 'outcome'),
     }),
   };
 }
 
 function wakeBatchers(
   db: Database,
+  telemetry: Telemetry,
   windowBlocks: number,
 ): Pick<WakeDeps, 'startAttempt' | 'startResend' | 'endNeverSent'> {
   return {
@@ -183,6 +218,7 @@ function wakeBatchers(
         const numbers = await startAttempts(db, attempts, windowBlocks);
         return attempts.map(({ tx }) => numbers.get(tx.hash));
       },
+      onFlush: toldAs(telemetry, 'start_attempt'),
     }),
     startResend: createBatcher({
       flush: async (resends) => {
@@ -190,12 +226,14 @@ function wakeBatchers(
         // Of two claims of one order in this batch the first one is counted, and only that one may send.
         return resends.map(({ id }) => allowed.delete(id));
       },
+      onFlush: toldAs(telemetry, 'start_resend'),
     }),
     endNeverSent: createBatcher({
       flush: async (orders) => {
         const ended = await endNeverSent(db, orders);
         return orders.map(({ id }) => ended.has(id));
       },
+      onFlush: toldAs(telemetry, 'end_never_sent'),
     }),
   };
 }

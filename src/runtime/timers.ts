@@ -1,9 +1,10 @@
 // The timers that every process runs, each in its turn over all of them: rows that are due without a wake-up, the
 // schedules, and heartbeats. A wiped queue gets all of it back from here, without a restart.
-import { SCHEDULES, type UpkeepTask } from '../app/upkeep.ts';
+import { SCHEDULES } from '../app/upkeep.ts';
 import { createPollLoop } from '../core/poll-loop.ts';
 import { addHeartbeatJob, addWakeJob, type JobData, MAINTENANCE_QUEUE, ORDERS_QUEUE } from '../queue/jobs.ts';
 import { hasDue } from '../store/due-orders.ts';
+import type { UpkeepTask } from '../store/maintenance.ts';
 import { takeTurn } from '../store/timer-turns.ts';
 import type { Context, Service } from './context.ts';
 

@@ -1,7 +1,9 @@
 // The venue of a process: which chain, its validator and indexer, the key that signs. Refuses to start on another
 // chain than the database's, or with a key that cannot sign.
+import { setTimeout } from 'node:timers/promises';
 import { type Config, ConfigError, type Secrets } from '../config.ts';
 import type { Indexer, Signer, Validator } from '../core/ports.ts';
+import type { Telemetry } from '../core/telemetry.ts';
 import type { Logger } from '../ops/logger.ts';
 import { createIndexer } from '../venue/indexer.ts';
 import { loadPrivateKey, ownerOf, paperPrivateKey } from '../venue/keys.ts';
@@ -43,11 +45,16 @@ export function openValidator(config: Config): Validator & { close: () => Promis
   });
 }
 
-export function openIndexer(config: Config, log: Logger): Indexer & { close: () => Promise<void> } {
+export function openIndexer(
+  config: Config,
+  log: Logger,
+  telemetry: Pick<Telemetry, 'indexerAnswered'>,
+): Indexer & { close: () => Promise<void> } {
   return createIndexer({
     url: networkOf(config).indexerUrl,
     timeoutMs: config.INDEXER_TIMEOUT_MS,
     onBadMarket: (ticker, reason) => log.warn({ market: ticker, reason }, 'market skipped'),
+    onRequest: telemetry.indexerAnswered,
   });
 }
 
@@ -70,16 +77,40 @@ export function privateKeyOf(config: Config, secrets: Secrets): Uint8Array {
   }
 }
 
-/** Asks the node for its chain and the account's number, both of which are signed over. */
-export async function openSigner(config: Config, secrets: Secrets, validator: Validator): Promise<Signer> {
+/**
+ * Asks the node for its chain and the account's number, both of which are signed over.
+ * @param patienceMs a node that does not answer is asked again for so long
+ */
+export async function openSigner(
+  config: Config,
+  secrets: Secrets,
+  validator: Validator,
+  patienceMs: number,
+): Promise<Signer> {
   const privateKey = privateKeyOf(config, secrets);
   const { chainId } = networkOf(config);
-  const actual = await validator.chainId();
+  const deadlineMs = Date.now() + patienceMs;
+  const actual = await untilAnswered(() => validator.chainId(), deadlineMs);
   if (actual !== chainId) {
     throw new ConfigError(
       `the validator is on chain ${actual}, not ${chainId}: check DYDX_VALIDATOR_URL and DYDX_CHAIN_ID`,
     );
   }
-  const accountNumber = await validator.accountNumber(await ownerOf(privateKey));
+  const owner = await ownerOf(privateKey);
+  const accountNumber = await untilAnswered(() => validator.accountNumber(owner), deadlineMs);
   return createSigner({ privateKey, chainId, accountNumber });
+}
+
+const ASK_AGAIN_MS = 250;
+
+/** Throws the last error when the time is over. */
+async function untilAnswered<Answer>(ask: () => Promise<Answer>, deadlineMs: number): Promise<Answer> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (Date.now() + ASK_AGAIN_MS > deadlineMs) throw error;
+      await setTimeout(ASK_AGAIN_MS);
+    }
+  }
 }

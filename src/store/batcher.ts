@@ -9,6 +9,8 @@ export type BatcherOptions<Item, Result> = {
   readonly maxItems?: number;
   /** Waits this long for company. 0 on the way to the venue; a few ms where nobody waits. */
   readonly lingerMs?: number;
+  /** Told after each statement; a batch that fails for its data is told in parts again. */
+  readonly onFlush?: (items: number, ms: number, isCommitted: boolean) => void;
 };
 
 export type Batcher<Item, Result> = {
@@ -24,7 +26,7 @@ type Waiting<Item, Result> = {
 const MAX_REPEATS = 5;
 
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { flush, maxItems = 200, lingerMs = 0 } = options;
+  const { flush, maxItems = 200, lingerMs = 0, onFlush } = options;
   const waiting: Waiting<Item, Result>[] = [];
   let isRunning = false;
 
@@ -34,9 +36,21 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     isRunning = false;
   };
 
+  const timedFlush = async (items: readonly Item[]): Promise<readonly Result[]> => {
+    const startedMs = performance.now();
+    let isCommitted = false;
+    try {
+      const results = await repeatTransient(() => flush(items));
+      isCommitted = true;
+      return results;
+    } finally {
+      onFlush?.(items.length, performance.now() - startedMs, isCommitted);
+    }
+  };
+
   const settle = async (part: readonly Waiting<Item, Result>[]): Promise<void> => {
     try {
-      const results = await repeatTransient(() => flush(part.map((entry) => entry.item)));
+      const results = await timedFlush(part.map((entry) => entry.item));
       if (results.length !== part.length)
         throw new Error(`${results.length} results for ${part.length} items`);
       part.forEach((entry, index) => {

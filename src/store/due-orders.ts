@@ -23,6 +23,7 @@ export type ClaimedOrder = {
   readonly reduceOnly: boolean;
   readonly postOnly: boolean;
   readonly submitBy: Date | null;
+  readonly enqueuedAt: Date;
   readonly status: OrderStatus;
   readonly retryCount: number;
   readonly orderUuid: string | null;
@@ -93,6 +94,7 @@ export async function claimDue(db: Database, limit: number, leaseMs: number): Pr
       reduceOnly: row.reduce_only,
       postOnly: row.post_only,
       submitBy: row.submit_by,
+      enqueuedAt: row.enqueued_at,
       status: row.status,
       retryCount: row.retry_count,
       orderUuid: row.order_id,

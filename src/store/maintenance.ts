@@ -1,8 +1,9 @@
 // VACUUM and ANALYZE with their record, one run at a time over all replicas. VACUUM cannot run in a transaction, so
 // the lock is a session's; the session is closed afterwards, which frees it whatever happened.
 import pg from 'pg';
-import type { UpkeepTask } from '../app/upkeep.ts';
 import type { Database } from './database.ts';
+
+export type UpkeepTask = 'vacuum' | 'analyze';
 
 const TABLES = ['orders', 'order_status_history', 'order_attempts', 'order_fills', 'order_keys'];
 const STATEMENTS = { vacuum: 'VACUUM (ANALYZE)', analyze: 'ANALYZE' } as const satisfies Record<

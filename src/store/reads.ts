@@ -1,7 +1,6 @@
 // What operators and tools ask about orders. Every list has a limit and an index.
 import { sql } from 'kysely';
 import type { Refusal } from '../core/intent.ts';
-import type { ProvenAttempt, ProvenFill, ProvenOrder, Resolution } from '../core/proof.ts';
 import { type OrderStatus, STATUSES } from '../core/status.ts';
 import type { Database } from './database.ts';
 import { rowsAs } from './rows.ts';
@@ -47,8 +46,6 @@ export async function listOrders(db: Database, filter: OrderFilter) {
   }
   return query.execute();
 }
-
-export type OrderRow = Awaited<ReturnType<typeof listOrders>>[number];
 
 /** The order with everything that is known of it; undefined when there is none. */
 export async function findOrder(db: Database, tenantId: string, clientId: string) {
@@ -106,50 +103,6 @@ export async function* everyEvidence(db: Database): AsyncGenerator<OrderEvidence
     }));
     after = last.id;
   }
-}
-
-export function provenOrder({ order }: OrderEvidence): ProvenOrder {
-  const { owner, dydx_client_id, clob_pair_id, order_flags } = order;
-  const isIdentified =
-    owner !== null && dydx_client_id !== null && clob_pair_id !== null && order_flags !== null;
-  return {
-    status: order.status,
-    statusReason: order.status_reason,
-    timeInForce: order.time_in_force,
-    size: order.size,
-    filledSize: order.filled_size,
-    cancelRequested: order.cancel_requested_at !== null,
-    orderUuid: order.order_id,
-    identity: isIdentified
-      ? {
-          owner,
-          subaccountNumber: order.subaccount_number,
-          clientId: Number(dydx_client_id),
-          clobPairId: clob_pair_id,
-          orderFlags: order_flags,
-        }
-      : undefined,
-    goodTilBlock: order.good_til_block,
-    hasLateFill: order.late_fill_at !== null,
-    resolution: order.resolution as Resolution | null,
-  };
-}
-
-export function provenAttempts({ attempts }: OrderEvidence): ProvenAttempt[] {
-  return attempts.map((attempt) => ({
-    goodTilBlock: attempt.good_til_block,
-    signedHeight: Number(attempt.signed_height),
-    txHash: attempt.tx_hash,
-    txBytes: attempt.tx_bytes,
-    transmissions: attempt.transmissions,
-    outcome: attempt.outcome,
-    codespace: attempt.codespace,
-    code: attempt.code === null ? null : Number(attempt.code),
-  }));
-}
-
-export function provenFills({ fills }: OrderEvidence): ProvenFill[] {
-  return fills.map((fill) => ({ size: fill.size, height: Number(fill.height) }));
 }
 
 export type OrderKey = { readonly tenant_id: string; readonly client_id: string };

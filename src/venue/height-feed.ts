@@ -6,7 +6,7 @@ import { createPollLoop } from '../core/poll-loop.ts';
 import type { Validator } from '../core/ports.ts';
 import { createReadiness } from './readiness.ts';
 
-export type ObservedHeight = {
+type ObservedHeight = {
   readonly height: number;
   /** block time */
   readonly time: Date;
@@ -18,6 +18,8 @@ export type HeightFeed = {
   readonly start: () => void;
   readonly stop: () => Promise<void>;
   readonly current: () => ObservedHeight | undefined;
+  /** Also when it is too old to be given out: for those who watch, never for those who sign. */
+  readonly newest: () => ObservedHeight | undefined;
   /** Resolves with the first height; rejects after timeoutMs with the last error. */
   readonly ready: (timeoutMs: number) => Promise<void>;
 };
@@ -62,6 +64,7 @@ export function createHeightFeed(options: HeightFeedOptions): HeightFeed {
     start: loop.start,
     stop: loop.stop,
     current: () => (latest !== undefined && now() - latest.observedAtMs <= maxAgeMs ? latest : undefined),
+    newest: () => latest,
     ready: (timeoutMs) =>
       readiness.wait(timeoutMs, () => `no block height within ${timeoutMs} ms: ${describe(lastError)}`),
   };

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { Market } from '../core/market.ts';
 import type { Fill, FillsPage, Indexer } from '../core/ports.ts';
 import { SIDES } from '../core/status.ts';
+import type { IndexerResult } from '../core/telemetry.ts';
 import { createHttp, type HttpOutcome } from './http.ts';
 
 /** At 100 requests per 10 s and address there is no use for more. */
@@ -41,10 +42,12 @@ export type IndexerOptions = {
   readonly timeoutMs: number;
   /** Told once per call about each market that cannot be read; the others are returned. */
   readonly onBadMarket?: (ticker: string, reason: string) => void;
+  /** Told of every request, repeats included. */
+  readonly onRequest?: (result: IndexerResult) => void;
 };
 
 export function createIndexer(options: IndexerOptions): Indexer & { readonly close: () => Promise<void> } {
-  const { url, timeoutMs, onBadMarket } = options;
+  const { url, timeoutMs, onBadMarket, onRequest } = options;
   const http = createHttp({ url, timeoutMs, connections: CONNECTIONS, maxResponseBytes: MAX_RESPONSE_BYTES });
 
   /** A page that failed once must not send the whole pass back to its start: with steady faults it might never end. */
@@ -62,9 +65,16 @@ export function createIndexer(options: IndexerOptions): Indexer & { readonly clo
   }
 
   async function getOnce<T>(path: string, schema: z.ZodType<T>): Promise<T> {
-    const parsed = schema.safeParse(readJson(path, await http.get(path)));
-    if (!parsed.success) throw new IndexerError(`malformed answer to ${path}: ${firstIssue(parsed.error)}`);
-    return parsed.data;
+    const outcome = await http.get(path);
+    let result = whyNoData(outcome) ?? 'malformed';
+    try {
+      const parsed = schema.safeParse(readJson(path, outcome));
+      if (!parsed.success) throw new IndexerError(`malformed answer to ${path}: ${firstIssue(parsed.error)}`);
+      result = 'ok';
+      return parsed.data;
+    } finally {
+      onRequest?.(result);
+    }
   }
 
   return {
@@ -165,6 +175,12 @@ const MARKET = z.object({
   subticksPerTick: positiveInteger,
   oraclePrice: plainDecimal,
 }) satisfies z.ZodType<Market>;
+
+function whyNoData(outcome: HttpOutcome): IndexerResult | undefined {
+  if (outcome.kind === 'failed') return 'no_answer';
+  if (outcome.status === 429) return 'rate_limited';
+  return outcome.status === 200 ? undefined : 'http_error';
+}
 
 function readJson(path: string, outcome: HttpOutcome): unknown {
   if (outcome.kind === 'failed') throw new IndexerError(`no answer to ${path}: ${outcome.reason}`);

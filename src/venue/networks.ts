@@ -2,7 +2,7 @@
 // so that no second list of hosts exists; paper and custom have none and must be told.
 import { dydx } from '../chain/dydx.ts';
 
-export const NETWORK_NAMES = ['paper', 'testnet', 'mainnet', 'custom'] as const;
+const NETWORK_NAMES = ['paper', 'testnet', 'mainnet', 'custom'] as const;
 export type NetworkName = (typeof NETWORK_NAMES)[number];
 
 export type Network = {

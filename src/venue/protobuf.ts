@@ -1,7 +1,7 @@
 // The protobuf wire format as far as the official client does not export a message for it: SignDoc (written)
 // and QueryAccountResponse (read). Source: protobuf.dev/programming-guides/encoding.
 
-export function varint(value: bigint): Uint8Array {
+function varint(value: bigint): Uint8Array {
   const bytes: number[] = [];
   let rest = BigInt.asUintN(64, value);
   while (rest > 0x7fn) {

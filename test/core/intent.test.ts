@@ -361,6 +361,8 @@ describe('payloads that are no intent are refused', () => {
     ['a symbol', Symbol('intent')],
     ['a bigint', 1n],
     ['a bigint inside', { ...restingInput, metadata: { n: 1n } }],
+    ['a function as metadata', { ...restingInput, metadata: () => 'kept' }],
+    ['a symbol as metadata', { ...restingInput, metadata: Symbol('kept') }],
     ['a cycle', cyclic],
     ['a toJSON that throws', throwing],
     ['5 MB of metadata', { ...restingInput, metadata: 'x'.repeat(5_000_000) }],

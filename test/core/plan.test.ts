@@ -118,6 +118,13 @@ describe('an order is refused', () => {
     }
   });
 
+  test('when a resting row does not say for how many blocks', () => {
+    for (const good_til_blocks of [undefined, null]) {
+      const row: Plannable = { ...parsed(restingInput), good_til_blocks };
+      expect(refusal(planOrder(row, BTC_USD, SETTINGS))).toBe('good_til_blocks schema');
+    }
+  });
+
   test('as MARKET where there is no oracle price', () => {
     for (const oraclePrice of ['', '0', 'NaN']) {
       expect(refusal(plan(marketInput, { ...BTC_USD, oraclePrice }))).toBe('market clob/12');

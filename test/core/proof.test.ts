@@ -128,6 +128,17 @@ describe('what the reconciler ended is proven', () => {
     expect(why(late)).toBeUndefined();
   });
 
+  test('a refusal explains REJECTED next to a fill only when the fill came after the end', () => {
+    const { order, attempts } = ended(refused, [], [refusedAttempt]);
+    const filled = { ...order, filledSize: '4' };
+    const fills = [{ size: '4', height: 105 }];
+    expect(whyUnproven({ ...filled, hasLateFill: true }, attempts, fills)).toBeUndefined();
+    const { resolution } = order;
+    if (resolution?.rule !== 'dead') throw new Error('no evidence of death');
+    const knewTheFill = { ...filled, resolution: { ...resolution, fills: 1 } };
+    expect(whyUnproven(knewTheFill, attempts, fills)).toBe('no refusal explains REJECTED');
+  });
+
   test('a fill that the evidence should have known, and that was never alarmed, contradicts it', () => {
     const rows = ended(resting, fillsOf(resting, '1'), [attemptOf()]);
     const contradicted: Case = {

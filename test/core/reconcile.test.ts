@@ -369,6 +369,27 @@ describe('the table of final statuses for short-term orders', () => {
   });
 });
 
+describe('a change that the table of transitions does not list is a bug of ours, and throws', () => {
+  test('when an order that has ended is settled again', () => {
+    for (const status of ['FILLED', 'REJECTED', 'EXPIRED'] as const) {
+      expect(() => settleDead(orderFacts({ status, isCancelRequested: true }), 112)).toThrow(
+        `order order-1 may not go from ${status} to CANCELLED`,
+      );
+    }
+  });
+
+  test('when a partially filled order without a fill was refused: nothing of the report is booked', () => {
+    const contradicted = orderFacts({
+      status: 'PARTIALLY_FILLED',
+      refusal: { codespace: 'clob', code: 2004, log: '' },
+    });
+    const sound = orderFacts({}, 2);
+    expect(() => report([sound, contradicted], [fillOf(sound)], 115)).toThrow(
+      'order order-1 may not go from PARTIALLY_FILLED to REJECTED',
+    );
+  });
+});
+
 describe('a fill that is not provably ours is unexplained and changes nothing', () => {
   const order = orderFacts();
   const FOREIGN: readonly (readonly [string, Partial<Fill>, string])[] = [
@@ -390,6 +411,37 @@ describe('a fill that is not provably ours is unexplained and changes nothing', 
       });
     });
   }
+
+  const UNBOOKABLE: Readonly<Record<string, Partial<Fill>>> = {
+    'a size of nothing': { size: '0' },
+    'a negative size': { size: '-1' },
+    'a size that is no number': { size: 'NaN' },
+    'a size of 21 digits': { size: '100000000000000000000' },
+    'a price of nothing': { price: '0' },
+    'a negative price': { price: '-60000' },
+    'a price with an exponent': { price: '6e4' },
+    'a fee with a nineteenth place': { fee: '0.0000000000000000001' },
+    'a fee of minus 21 digits': { fee: '-100000000000000000000' },
+  };
+  for (const [name, changes] of Object.entries(UNBOOKABLE)) {
+    test(`${name} stops no other fill of the order`, () => {
+      const odd = fillOf(order, changes);
+      const { bookings, unexplained } = report([order], [odd, fillOf(order)]);
+      expect(unexplained).toEqual([
+        {
+          fill: odd,
+          reason: `figures that cannot be booked: size ${odd.size}, price ${odd.price}, fee ${odd.fee}`,
+        },
+      ]);
+      expect(bookings.map(({ filledSize }) => filledSize)).toEqual(['1']);
+    });
+  }
+
+  test('figures of any length are quoted in at most 200 characters', () => {
+    const [entry] = report([order], [fillOf(order, { size: '9'.repeat(5_000) })]).unexplained;
+    expect(entry?.reason).toMatch(/^figures that cannot be booked: size 9+$/);
+    expect(entry?.reason).toHaveLength(200);
+  });
 
   test('the window includes the first signed height and the good-til-block', () => {
     const fills = [fillOf(order, { height: 100 }), fillOf(order, { height: 110 })];

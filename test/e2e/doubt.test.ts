@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { chooseBackend } from '../../src/queue/backend.ts';
 import { type JobData, ORDERS_QUEUE } from '../../src/queue/jobs.ts';
 import { findOrder } from '../../src/store/reads.ts';
 import { randomIntents } from '../support/intents.ts';
@@ -112,7 +111,7 @@ test('no payload ends the submitter or harms another job', async () => {
   await using router = await startTestRouter({ paper: { blockMs: 50 } });
   await router.submitter();
   await router.reconciler();
-  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<JobData>(ORDERS_QUEUE);
+  const queue = router.queues.queue<JobData>(ORDERS_QUEUE);
   const bodies: unknown[] = [
     null,
     7,

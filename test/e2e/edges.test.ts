@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { expect, test } from 'vitest';
 import { reconcileSubaccount } from '../../src/app/reconcile.ts';
 import type { Fill, FillsPage } from '../../src/core/ports.ts';
-import { chooseBackend } from '../../src/queue/backend.ts';
+import { noTelemetry } from '../../src/core/telemetry.ts';
 import { type JobData, ORDERS_QUEUE } from '../../src/queue/jobs.ts';
 import { findOrder, latestRejections } from '../../src/store/reads.ts';
 import { bookReport, listCursors } from '../../src/store/reconciling.ts';
@@ -48,7 +48,7 @@ test('a repeat right behind its original is a duplicate, another body a conflict
   expect((await router.client.enqueue(intent)).outcome).toBe('duplicate');
   expect((await router.client.enqueue({ ...intent, size: '7' })).outcome).toBe('conflict');
   // The queue loses everything; sending the same intent again brings it back.
-  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<JobData>(ORDERS_QUEUE);
+  const queue = router.queues.queue<JobData>(ORDERS_QUEUE);
   await queue.obliterate({ force: true });
   expect((await router.client.enqueue(intent)).outcome).toBe('duplicate');
   expect(await queue.getJobCountByTypes('waiting')).toBe(1);
@@ -79,7 +79,7 @@ test('a repeat right behind its original is a duplicate, another body a conflict
 test('an intent that was refused once and is offered again is refused again, not swallowed', async () => {
   await using router = await startTestRouter();
   await router.submitter();
-  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<JobData>(ORDERS_QUEUE);
+  const queue = router.queues.queue<JobData>(ORDERS_QUEUE);
   const bad = { client_id: 'off-grid', market: 'BTC-USD', side: 'BUY', type: 'MARKET', size: '0.00001' };
   const count = async () => (await latestRejections(router.db, 'default', 'off-grid', 10)).length;
   for (const expected of [1, 2]) {
@@ -95,7 +95,7 @@ test('a job from a clock that counts seconds, or lives in the future, is placed 
   await using router = await startTestRouter({ paper: { blockMs: 50 } });
   await router.submitter();
   await router.reconciler();
-  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<JobData>(ORDERS_QUEUE);
+  const queue = router.queues.queue<JobData>(ORDERS_QUEUE);
   const intents = randomIntents(3, 43, 'clock');
   const stamps = [Math.floor(Date.now() / 1000), Date.now() + 3_600_000, Date.parse('2100-01-01')];
   for (const [index, intent] of intents.entries()) {
@@ -185,6 +185,7 @@ async function withOneFill(router: TestRouter) {
         book: (report) => bookReport(router.db, report, 1),
         pageSize: 200,
         log: silent,
+        telemetry: noTelemetry,
       },
       current ?? cursor,
     );
@@ -219,11 +220,11 @@ test('an indexer height far ahead of the chain settles nothing and is not kept',
 
 test('a failed job of one attempt is put back, and one that killed its workers is refused', async () => {
   await using router = await startTestRouter({ paper: { blockMs: 50 } });
-  const queue = chooseBackend({ databaseUrl: router.database.url }).queue<JobData>(ORDERS_QUEUE);
+  const queue = router.queues.queue<JobData>(ORDERS_QUEUE);
   const [lost, poison] = randomIntents(2, 53, 'failed');
   if (lost === undefined || poison === undefined) throw new Error('no intents');
   // Failed by a worker of ours that knows neither of them.
-  const failing = chooseBackend({ databaseUrl: router.database.url }).worker<JobData>(
+  const failing = router.queues.worker<JobData>(
     ORDERS_QUEUE,
     async (job) => {
       throw new Error(
@@ -250,7 +251,7 @@ test('a failed job of one attempt is put back, and one that killed its workers i
 
 test('a submitter that is stopped claims nothing more', async () => {
   await using router = await startTestRouter({ paper: { blockMs: 100 } });
-  const intents = randomIntents(1500, 59, 'stop');
+  const intents = randomIntents(600, 59, 'stop');
   await router.client.enqueue(intents, { until: 'recorded' });
   const submitter = await router.submitter();
   await expect.poll(() => router.paper.truth().orders.length, { timeout: 20_000 }).toBeGreaterThan(0);

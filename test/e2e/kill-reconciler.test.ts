@@ -1,6 +1,6 @@
 import { test } from 'vitest';
 import { killAndCompare, seedsFrom } from './kills.ts';
 
-test('14 kills of the reconciler in the middle of a page lose no fill and book none twice', async () => {
+test('kills of the reconciler in the middle of a page lose no fill and book none twice', async () => {
   await killAndCompare('mid_page', seedsFrom(300, 14));
 }, 180_000);

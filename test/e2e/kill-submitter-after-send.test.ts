@@ -1,6 +1,6 @@
 import { test } from 'vitest';
 import { killAndCompare, seedsFrom } from './kills.ts';
 
-test('18 kills of the submitter between send and commit lose nothing and double nothing', async () => {
+test('kills of the submitter between send and commit lose nothing and double nothing', async () => {
   await killAndCompare('after_send', seedsFrom(200, 18));
 }, 180_000);

@@ -1,6 +1,6 @@
 import { test } from 'vitest';
 import { killAndCompare, seedsFrom } from './kills.ts';
 
-test('18 kills of the submitter between commit and send lose nothing and double nothing', async () => {
+test('kills of the submitter between commit and send lose nothing and double nothing', async () => {
   await killAndCompare('before_send', seedsFrom(100, 18));
 }, 180_000);

@@ -1,5 +1,5 @@
 // Seeded SIGKILLs of real worker processes; after each one the books must be proven and agree with the exchange.
-import { expect } from 'vitest';
+import { expect, inject } from 'vitest';
 import { randomBySeed, randomIntents } from '../support/intents.ts';
 import { exitOf, startTestRouter, type TestRouter } from '../support/router.ts';
 
@@ -50,6 +50,10 @@ export async function killAndCompare(point: KillPoint, seeds: readonly number[])
     expect(BigInt(order.filled_quantums)).toBeLessThanOrEqual(BigInt(order.quantums));
 }
 
+/** The share of these seeds that belongs to this leg's queue: together the legs run them all. */
 export function seedsFrom(first: number, count: number): number[] {
-  return Array.from({ length: count }, (_, index) => first + index);
+  const legs = inject('legs');
+  const mine = legs.indexOf(inject('queueKind'));
+  const seeds = Array.from({ length: count }, (_, index) => first + index);
+  return seeds.filter((_, index) => index % legs.length === mine);
 }

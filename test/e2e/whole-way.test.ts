@@ -23,10 +23,10 @@ const ENDS: readonly [RegExp, string, string][] = [
   [/reduce-only-flat$/, 'REJECTED', 'clob/2001'],
 ];
 
-/** Slow enough that no answer comes too late and no order outlives its five blocks before it is sent. */
+/** Slow enough that no answer comes too late and no order outlives its blocks before it is sent. */
 const UNHURRIED = {
   paper: { blockMs: 150 },
-  settings: { VALIDATOR_TIMEOUT_MS: '5000', RESEND_AFTER_MS: '8000' },
+  settings: { VALIDATOR_TIMEOUT_MS: '5000', RESEND_AFTER_MS: '8000', IOC_GOOD_TIL_BLOCKS: '20' },
 };
 
 test('every kind of example order ends as it must, proven, and in agreement with the exchange', async () => {

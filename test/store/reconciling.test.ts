@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterAll, describe, expect, test } from 'vitest';
+import { whyUnprovenOrder } from '../../src/app/audit.ts';
 import { normalizeDecimal, toAtoms } from '../../src/core/decimal.ts';
-import { whyUnproven } from '../../src/core/proof.ts';
 import { isFinal, STATUSES } from '../../src/core/status.ts';
 import { startResends } from '../../src/store/attempts.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { recordOutcomes } from '../../src/store/outcomes.ts';
-import { findOrder, provenAttempts, provenFills, provenOrder } from '../../src/store/reads.ts';
+import { findOrder } from '../../src/store/reads.ts';
 import { bookReport, ensureCursor, listCursors } from '../../src/store/reconciling.ts';
 import { recordOrders } from '../../src/store/recording.ts';
 import { createDatabase } from '../support/databases.ts';
@@ -93,9 +93,7 @@ async function expectSound(order: SignedOrder) {
     // A fill of what a node had refused for good: the venue contradicts itself, and the audit must say so.
     const isContradicted =
       (row.resolution as { rule?: string } | null)?.rule === 'refused' && fills.length > 0;
-    expect(whyUnproven(provenOrder(story), provenAttempts(story), provenFills(story))).toBe(
-      isContradicted ? 'refused, but it has a fill' : undefined,
-    );
+    expect(whyUnprovenOrder(story)).toBe(isContradicted ? 'refused, but it has a fill' : undefined);
   }
   return story;
 }

@@ -1,13 +1,17 @@
 // The real parts of the router, put together for a test: its own database, a paper exchange with fast blocks, and
-// submitter and reconciler in this process or as processes that can be killed.
+// submitter and reconciler in this process or as processes that can be killed, on the queue whose turn it is.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { sql } from 'kysely';
+import { inject } from 'vitest';
 import { audit } from '../../src/app/audit.ts';
 import { createRouterClient, type RouterClient } from '../../src/client.ts';
 import { readConfig } from '../../src/config.ts';
 import { isFinal } from '../../src/core/status.ts';
 import { type Paper, type PaperOptions, startPaper } from '../../src/paper/paper.ts';
+import { chooseBackend, type QueueBackend } from '../../src/queue/backend.ts';
 import { openContext, type Service } from '../../src/runtime/context.ts';
 import { type ReconcilerOptions, startReconciler } from '../../src/runtime/reconciler.ts';
 import { type SubmitterOptions, startSubmitter } from '../../src/runtime/submitter.ts';
@@ -25,9 +29,18 @@ const FAST: Settings = {
   HEIGHT_POLL_MS: '10',
   RECONCILE_INTERVAL_MS: '50',
   SWEEP_INTERVAL_MS: '100',
-  VALIDATOR_TIMEOUT_MS: '200',
-  RESEND_AFTER_MS: '300',
+  VALIDATOR_TIMEOUT_MS: '400',
+  RESEND_AFTER_MS: '600',
   JOB_LOCK_MS: '1000',
+};
+
+export type TestRouterOptions = {
+  readonly paper?: PaperOptions;
+  readonly settings?: Settings;
+  /** instead of a clone on the run's server */
+  readonly database?: TestDatabase;
+  /** of the redis leg, instead of the run's server */
+  readonly redisUrl?: string | undefined;
 };
 
 export type TestRouter = AsyncDisposable & {
@@ -35,13 +48,15 @@ export type TestRouter = AsyncDisposable & {
   readonly db: Database;
   readonly paper: Paper;
   readonly client: RouterClient;
+  /** The router's own queues, to look into; close what you open. */
+  readonly queues: QueueBackend;
   readonly settings: Settings;
   readonly submitter: (options?: SubmitterOptions, settings?: Settings) => Promise<Service>;
   readonly reconciler: (options?: ReconcilerOptions) => Promise<Service>;
   /** A process of test/support or workers; killed at the end of the test if it still runs. */
   readonly spawn: (script: string, env?: Settings) => ChildProcess;
-  /** Resolves when every one of these is final or refused. */
-  readonly settled: (keys: readonly OrderKey[]) => Promise<void>;
+  /** Resolves when every one of these is final or refused. @param timeoutMs default 45 s */
+  readonly settled: (keys: readonly OrderKey[], timeoutMs?: number) => Promise<void>;
   /** What is wrong with the books; empty when all is proven and agrees with the exchange. */
   readonly findings: () => Promise<string[]>;
 };
@@ -49,21 +64,23 @@ export type TestRouter = AsyncDisposable & {
 const ROOT = join(import.meta.dirname, '..', '..');
 const SETTLE_TIMEOUT_MS = 45_000;
 
-export async function startTestRouter(
-  options: { readonly paper?: PaperOptions; readonly settings?: Settings } = {},
-): Promise<TestRouter> {
+export async function startTestRouter(options: TestRouterOptions = {}): Promise<TestRouter> {
   await using opening = new AsyncDisposableStack();
-  const database = opening.use(await createDatabase());
+  const database = opening.use(options.database ?? (await createDatabase()));
   const { db } = database;
   const paper = opening.use(await startPaper({ blockMs: 20, seed: 1, ...options.paper }));
+  const where = queueOf(database.url, options.redisUrl ?? inject('redisUrl'));
   const settings: Settings = {
     ...FAST,
     DATABASE_URL: database.url,
+    ...(where.redisUrl === undefined ? {} : { REDIS_URL: where.redisUrl, QUEUE_PREFIX: where.queuePrefix }),
     DYDX_VALIDATOR_URL: paper.url,
     DYDX_INDEXER_URL: paper.url,
     ...options.settings,
   };
-  const client = opening.use(createRouterClient({ databaseUrl: database.url }));
+  const client = opening.use(createRouterClient(where));
+  const queues = chooseBackend(where);
+  opening.defer(queues.close);
   const stack = opening.move();
 
   const start = async (
@@ -88,6 +105,7 @@ export async function startTestRouter(
     db,
     paper,
     client,
+    queues,
     settings,
     submitter: (submitterOptions, extra) =>
       start('submitter', (context) => startSubmitter(context, submitterOptions), extra),
@@ -96,14 +114,15 @@ export async function startTestRouter(
     spawn: (script, env = {}) => {
       const child = spawn(process.execPath, [join(ROOT, script)], {
         env: { ...process.env, ...settings, ...env },
-        stdio: ['ignore', 'inherit', 'inherit'],
+        // A channel, by which it says that it is ready.
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });
       stack.defer(() => {
         child.kill('SIGKILL');
       });
       return child;
     },
-    settled: (keys) => untilSettled(db, keys),
+    settled: (keys, timeoutMs = SETTLE_TIMEOUT_MS) => untilSettled(db, keys, timeoutMs),
     findings: async () => {
       const { unproven, mismatched } = await audit(everyEvidence(db), paper.truth());
       return [
@@ -115,9 +134,17 @@ export async function startTestRouter(
   };
 }
 
-async function untilSettled(db: Database, keys: readonly OrderKey[]): Promise<void> {
+/** The queue of this leg; in Redis under a prefix of its own, for the server is shared. */
+function queueOf(databaseUrl: string, redisUrl: string | undefined) {
+  const queuePrefix = `{${randomUUID()}}`;
+  if (inject('queueKind') !== 'redis') return { databaseUrl, redisUrl: undefined, queuePrefix };
+  if (redisUrl === undefined) throw new Error('the redis leg has no server: test/support/services.ts');
+  return { databaseUrl, redisUrl, queuePrefix };
+}
+
+async function untilSettled(db: Database, keys: readonly OrderKey[], timeoutMs: number): Promise<void> {
   const start = new Date(0);
-  const deadline = Date.now() + SETTLE_TIMEOUT_MS;
+  const deadline = Date.now() + timeoutMs;
   let open = keys;
   while (open.length > 0) {
     const done = new Set<string>();
@@ -146,6 +173,15 @@ async function describe(db: Database, keys: readonly OrderKey[]): Promise<string
   return rows.length === 0
     ? `${ids.slice(0, 5)} have no row`
     : rows.map(({ line }) => `\n  ${line}`).join('');
+}
+
+/** Resolves when the worker process says that it is ready; rejects when it ends before. */
+export async function readyOf(child: ChildProcess): Promise<void> {
+  const ended = exitOf(child).then((how) => {
+    throw new Error(`the worker ended before it was ready: ${how}`);
+  });
+  await Promise.race([once(child, 'message'), ended]);
+  ended.catch(() => {});
 }
 
 /** The process's exit signal or code. */

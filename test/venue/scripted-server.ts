@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 
-export type Exchange = { readonly req: IncomingMessage; readonly res: ServerResponse; readonly body: string };
+type Exchange = { readonly req: IncomingMessage; readonly res: ServerResponse; readonly body: string };
 export type Script = (exchange: Exchange) => void;
 
 export type ScriptedServer = {

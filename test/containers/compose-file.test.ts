@@ -1,0 +1,26 @@
+// docker-compose.yml passes every setting on: one that it leaves out would be ignored in containers without a word.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { environmentSchema } from '../../src/config.ts';
+
+/** Fixed by the image, or by the containers' own file system and secrets. */
+const NOT_PASSED = [
+  'NODE_ENV',
+  'HOST',
+  'PORT',
+  'DATA_DIR',
+  'DATABASE_URL',
+  'REDIS_URL',
+  'DYDX_PRIVATE_KEY',
+  'DYDX_MNEMONIC',
+];
+
+test('docker-compose.yml names every variable that the router reads', () => {
+  const text = readFileSync(join(import.meta.dirname, '..', '..', 'docker-compose.yml'), 'utf8');
+  const named = new Set([...text.matchAll(/^ +([A-Z][A-Z0-9_]*): /gm)].map(([, name = '']) => name));
+  const missing = Object.keys(environmentSchema.shape).filter(
+    (name) => !named.has(name) && !NOT_PASSED.includes(name),
+  );
+  expect(missing).toEqual([]);
+});

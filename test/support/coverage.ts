@@ -1,0 +1,24 @@
+// How much of src the suite must run through: vitest's `coverage`. Measured is what runs in a test's own process; what
+// tests start as processes (workers, `router up`, killed ones) counts as not run. Nothing is printed after the line
+// of counts: the figures are in .data/coverage.
+import type { CoverageV8Options } from 'vitest/node';
+
+const ALL = { statements: 100, branches: 100, functions: 100, lines: 100 };
+
+export const coverage: CoverageV8Options & { readonly provider: 'v8' } = {
+  provider: 'v8',
+  include: ['src/**/*.ts'],
+  exclude: [
+    // generated, types only
+    'src/store/schema.ts',
+    // scripts of the gates, which run them with --check
+    'src/**/generate-*.ts',
+    // Doors that tests open only as processes: test/cli asserts what they print and how they end.
+    'src/cli.ts',
+    'src/cli/{commands,intake,paper,settle,up}.ts',
+    'src/runtime/run-worker.ts',
+  ],
+  reporter: ['json-summary', 'html'],
+  reportsDirectory: '.data/coverage',
+  thresholds: { statements: 85, branches: 85, functions: 85, lines: 85, 'src/core/**': ALL },
+};

@@ -1,0 +1,82 @@
+// The servers of the whole run: PostgreSQL from TEST_DATABASE_URL (a role that may create databases), a container
+// (TEST_CONTAINERS=1) or the embedded one, with a migrated template of which every test file clones a database of its
+// own; Redis from TEST_REDIS_URL, a container or redis-server on the path.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { chooseBackend } from '../../src/queue/backend.ts';
+import { openDatabase } from '../../src/store/database.ts';
+import { startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
+import { migrate } from '../../src/store/migrator.ts';
+
+import { administer, urlOf } from './databases.ts';
+import { chooseLegs, type QueueKind } from './legs.ts';
+import { startRedisServer } from './redis-server.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    readonly serverUrl: string;
+    readonly templateName: string;
+    readonly redisUrl: string | undefined;
+    readonly legs: readonly QueueKind[];
+    readonly queueKind: QueueKind;
+  }
+}
+
+type Server = { readonly from: string; readonly url: string; readonly stop: () => Promise<void> };
+
+/** The cluster is thrown away: nothing of it must outlive a crash of the machine. */
+const FAST_POSTGRES = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=300'];
+/** Like a Redis of production to look at, without waiting for the disk. */
+const FAST_REDIS = ['--appendonly', 'yes', '--appendfsync', 'no', '--maxmemory-policy', 'noeviction'];
+
+const isInContainers = process.env['TEST_CONTAINERS'] === '1';
+/** Loading it takes a second, which other runs need not pay. */
+const containers = () => import('./containers.ts');
+
+async function startPostgres(): Promise<Server> {
+  const given = process.env['TEST_DATABASE_URL'];
+  if (given) return { from: 'TEST_DATABASE_URL', url: given, stop: async () => {} };
+  if (process.env['TEST_CONTAINERS'] === '1')
+    return { from: 'a container', ...(await startPostgresContainer()) };
+  const folder = mkdtempSync(join(tmpdir(), 'router-test-'));
+  const server = await startEmbeddedPostgres({ folder: join(folder, 'postgres'), settings: FAST_POSTGRES });
+  const stop = async () => {
+    await server.stop();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { from: 'an embedded PostgreSQL', url: server.url, stop };
+}
+
+async function startRedis(): Promise<Server> {
+  const given = process.env['TEST_REDIS_URL'];
+  if (given) return { from: 'TEST_REDIS_URL', url: given, stop: async () => {} };
+  if (process.env['TEST_CONTAINERS'] === '1')
+    return { from: 'a container', ...(await startRedisContainer()) };
+  const { url, stop } = await startRedisServer({ args: FAST_REDIS });
+  return { from: 'a redis-server of its own', url, stop };
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const postgres = await startPostgres();
+  const redis = chooseLegs(process.env).includes('redis') ? await startRedis() : undefined;
+  console.log(`tests run on ${[postgres, redis].flatMap((server) => server?.from ?? []).join(' and ')}`);
+
+  const templateName = `router_template_${process.pid}`;
+  await administer(postgres.url, `CREATE DATABASE ${templateName}`);
+  const url = urlOf(postgres.url, templateName);
+  const db = openDatabase({ url });
+  await migrate(db);
+  await db.destroy();
+  await chooseBackend({ databaseUrl: url }).migrate();
+  project.provide('serverUrl', postgres.url);
+  project.provide('templateName', templateName);
+  project.provide('redisUrl', redis?.url);
+
+  return async () => {
+    await administer(postgres.url, `DROP DATABASE IF EXISTS ${templateName} WITH (FORCE)`);
+    await postgres.stop();
+    await redis?.stop();
+  };
+}
