@@ -91,6 +91,11 @@ program
 program
   .command('paper')
   .description('run the paper exchange alone')
+  .option(
+    '--host <address>',
+    'where it listens; it has no password, so beyond this machine only in a closed network',
+    '127.0.0.1',
+  )
   .option('--port <port>', '0 = any free one', integer(0, 65_535), 0)
   .option('--seed <n>', 'of prices and book', integer(0, 2 ** 31 - 1), 1)
   .option('--block-ms <ms>', 'time between blocks', integer(10, 60_000), 500)

@@ -2,6 +2,7 @@
 import { startPaper } from '../paper/paper.ts';
 
 export type PaperCommand = {
+  readonly host: string;
   readonly port: number;
   readonly seed: number;
   readonly blockMs: number;

@@ -157,7 +157,8 @@ async function runSession(options: UpOptions, end: AbortController): Promise<Sum
 
   const venueUrl = isOwnPaper ? await startPaperProcess(db, run) : undefined;
   const venue = venueUrl === undefined ? {} : { DYDX_VALIDATOR_URL: venueUrl, DYDX_INDEXER_URL: venueUrl };
-  await startWorkers({ DATA_DIR: dataDir, DATABASE_URL: databaseUrl, ...venue }, run);
+  // Three workers cannot share one PORT.
+  await startWorkers({ DATA_DIR: dataDir, DATABASE_URL: databaseUrl, PORT: '', ...venue }, run);
 
   const client = createRouterClient({
     databaseUrl,

@@ -5,7 +5,7 @@ import type { OrderStatus } from './status.ts';
 
 export const OFFER_RESULTS = ['recorded', 'duplicate', 'conflict', 'refused'] as const;
 /** What became of one intent: a row, nothing new, a spent client_id with another body, no intent at all. */
-export type OfferResult = (typeof OFFER_RESULTS)[number];
+type OfferResult = (typeof OFFER_RESULTS)[number];
 
 export const ATTEMPT_KINDS = ['first', 'resend', 'resign'] as const;
 /** resend: the same bytes once more; resign: with a later good-til-block */

@@ -2,7 +2,7 @@
 import { Gauge, type Registry } from 'prom-client';
 
 /** Ages in seconds, 0 when there is nothing that could have one. */
-export type OrderFigures = {
+type OrderFigures = {
   readonly activeByStatus: Readonly<Record<string, number>>;
   readonly inDoubt: number;
   readonly oldestDoubtSeconds: number;
@@ -14,12 +14,12 @@ export type OrderFigures = {
   readonly maxConnections: number;
 };
 
-export type QueueFigures = {
+type QueueFigures = {
   readonly queue: string;
   readonly jobs: Readonly<Record<string, number>>;
 };
 
-export type HeartbeatFigures = {
+type HeartbeatFigures = {
   readonly queue: string;
   readonly ageMs: number;
   readonly transitMs: number;

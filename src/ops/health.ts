@@ -22,7 +22,7 @@ type ShownCheck = {
   readonly [fact: string]: string | number | boolean | undefined;
 };
 
-export type HealthReport = {
+type HealthReport = {
   readonly status: 'starting' | 'ready' | 'not_ready' | 'stopping';
   readonly component: string;
   readonly checks: Readonly<Record<string, ShownCheck>>;

@@ -17,7 +17,7 @@ import {
 } from './telemetry.ts';
 
 /** Something outside that is asked when the metrics are scraped, and may be gone. */
-export type Source = {
+type Source = {
   readonly name: 'database' | 'queue' | 'indexer';
   /** Asks and shows. */
   readonly read: () => Promise<void>;

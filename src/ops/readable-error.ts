@@ -8,12 +8,16 @@ export function readableError(error: unknown): string {
   return hint === undefined ? error.message : `${error.message}: ${hint}`;
 }
 
+/** The queue's Redis explains its own errors (src/queue/redis-errors.ts): what has a code here is the database's. */
 const HINTS: readonly (readonly [RegExp, string])[] = [
-  [/^ECONNREFUSED/, 'is the server running? (DATABASE_URL, REDIS_URL)'],
-  [/^ENOTFOUND/, 'is the host name right? (DATABASE_URL, REDIS_URL)'],
+  [/^ECONNREFUSED/, 'is the database running, are host and port right? (DATABASE_URL)'],
+  [/^(ENOTFOUND|EAI_AGAIN)/, 'is the host name right? (DATABASE_URL)'],
+  [/^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)/, 'does a firewall keep it away? (DATABASE_URL)'],
+  [/^ timeout exceeded when trying to connect|connection timeout/, 'nothing answers there (DATABASE_URL)'],
   [/^(28P01|28000) /, 'check user and password in DATABASE_URL'],
   [/^3D000 /, 'create it, or correct DATABASE_URL'],
+  [/^53300 /, 'close connections, or raise max_connections (router doctor shows the budget)'],
+  [/^57P03 /, 'the database is starting or stopping: wait'],
+  [/^42501 /, 'grant it to the role in DATABASE_URL (router doctor names what lacks)'],
   [/^EISDIR/, 'give a file, or - for standard input'],
-  // ioredis, when it gives up on a server
-  [/Connection is closed|maxRetriesPerRequest/, 'is Redis running? (REDIS_URL)'],
 ];

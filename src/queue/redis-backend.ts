@@ -42,6 +42,10 @@ export function redisBackend(url: string, prefix: string): QueueBackend {
     worker: <Data>(name: string, process: Processor<Data>, settings: WorkerSettings) => {
       const connection = openWorkerRedis(target);
       const worker = new Worker<Data>(name, process, { ...workerOptions(settings), connection, prefix });
+      // What waits for a Redis that is away fails: its jobs are given to another worker later.
+      worker.on('closing', () => {
+        if (connection.status !== 'ready') connection.disconnect();
+      });
       worker.on('closed', () => connection.disconnect());
       return worker;
     },

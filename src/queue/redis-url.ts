@@ -1,9 +1,9 @@
 // Reads REDIS_URL: one server, a set of sentinels, or a cluster. Nothing of the URL is repeated in a message: where a
 // password stands is what a malformed URL leaves open.
 
-export type RedisHost = { readonly host: string; readonly port: number };
+type RedisHost = { readonly host: string; readonly port: number };
 
-export type RedisLogin = {
+type RedisLogin = {
   readonly username?: string;
   readonly password?: string;
   /** with TLS, certificates checked by Node's roots and NODE_EXTRA_CA_CERTS */

@@ -89,6 +89,6 @@ export async function openContext(
 async function refuseForgetfulQueue({ queues, config, log }: Context): Promise<void> {
   const hazards = await queues.hazards();
   if (hazards.length === 0) return;
-  if (isProduction(config)) throw new ConfigError(hazards.join('\n'));
-  for (const hazard of hazards) log.warn({}, hazard);
+  if (isProduction(config)) throw new ConfigError(`REDIS_URL: ${hazards.join('; ')}`);
+  for (const hazard of hazards) log.warn({ hazard }, 'the queue may lose jobs');
 }

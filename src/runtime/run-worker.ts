@@ -16,6 +16,8 @@ export type WorkerOptions = {
   readonly defaultPort?: number;
 };
 
+const SAME_SIGNAL_MS = 500;
+
 /** Exit codes: 1 start-up failed or an error that nobody caught, 130 ended by a second signal or by the deadline. */
 export async function runWorker(
   component: string,
@@ -80,14 +82,16 @@ function stopOnSignals(
   server: OpsServer | undefined,
 ): void {
   const { log, config } = context;
-  let isStopping = false;
+  let stoppingSinceMs: number | undefined;
   const stop = (cause: string): void => {
-    if (isStopping) {
-      // The end of the channel often comes with a signal; only a second signal is impatience.
-      if (cause !== 'disconnect') process.exit(130);
+    if (stoppingSinceMs !== undefined) {
+      // The end of the channel often comes with a signal, and a process manager passes on a Ctrl-C that its children
+      // got from the terminal as well: only a later signal is impatience.
+      const isLater = Date.now() - stoppingSinceMs > SAME_SIGNAL_MS;
+      if (cause !== 'disconnect' && isLater) process.exit(130);
       return;
     }
-    isStopping = true;
+    stoppingSinceMs = Date.now();
     health.markStopping();
     log.info({ cause }, 'stopping');
     const deadline = setTimeout(() => {

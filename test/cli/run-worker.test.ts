@@ -10,13 +10,13 @@ import { exitOf } from '../support/router.ts';
 const RUN_WORKER = join(import.meta.dirname, '..', '..', 'src', 'runtime', 'run-worker.ts');
 
 /** A worker whose start is this code. @returns a process with a channel, and what it said and how it ended */
-function startWorker(code: string, databaseUrl: string) {
+function startWorker(code: string, databaseUrl: string, settings: Readonly<Record<string, string>> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'router-worker-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'worker.ts');
   writeFileSync(file, `import { runWorker } from ${JSON.stringify(RUN_WORKER)};\n${code}`);
   const child = spawn(process.execPath, [file], {
-    env: { ...process.env, DATABASE_URL: databaseUrl },
+    env: { ...process.env, DATABASE_URL: databaseUrl, ...settings },
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
@@ -59,4 +59,24 @@ test('a worker ends with its terminal and with its parent, also while it starts'
   await once(starting.child, 'message');
   starting.child.disconnect();
   expect(await exitOf(starting.child)).toBe(130);
+});
+
+test('a second signal ends a worker at once that does not come to its end; the echo of the first one does not', async () => {
+  await using database = await createDatabase();
+  const stuck = startWorker(
+    `await runWorker('tester', async () => { setInterval(() => {}, 1000); return { stop: () => new Promise(() => {}) }; });`,
+    database.url,
+    { SHUTDOWN_TIMEOUT_MS: '60000' },
+  );
+  await once(stuck.child, 'message');
+  stuck.child.kill('SIGTERM');
+  stuck.child.kill('SIGTERM');
+  let signals = 2;
+  const again = setInterval(() => {
+    signals += 1;
+    stuck.child.kill('SIGTERM');
+  }, 100);
+  onTestFinished(() => clearInterval(again));
+  expect((await stuck.ended).code).toBe(130);
+  expect(signals).toBeGreaterThan(2);
 });

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { environmentSchema } from '../../src/config.ts';
 import { proveOneFill, submitExamples, untilFinal } from './orders.ts';
 import { createRun, type Environment, freePort, type Run } from './shell.ts';
 import {
@@ -15,9 +16,18 @@ import {
 } from './stack.ts';
 import { count, step } from './step.ts';
 
-const WHOLE_TIMEOUT_MS = 15 * 60_000;
+/** The first run on a machine without a registry makes its images: 4 minutes on two cores, longer on a slow line. */
+const WHOLE_TIMEOUT_MS = 20 * 60_000;
 const CLEAN_UP_TIMEOUT_MS = 120_000;
 const HOW = 'https://docs.docker.com/engine/install/, on Debian: apt-get install docker.io docker-compose';
+
+/** What the shell has set wins over paper.env: without this, DYDX_NETWORK=testnet would send the examples there. */
+function withoutSettings(environment: Environment): Environment {
+  const ours = new Set([...Object.keys(environmentSchema.shape), 'DYDX_KEY_SOURCE', 'SUBMITTER_REPLICAS']);
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !ours.has(name) && !name.startsWith('COMPOSE_')),
+  );
+}
 
 async function works(run: Run, command: readonly string[]): Promise<boolean> {
   return run(command).then(
@@ -96,7 +106,7 @@ async function main(): Promise<number> {
     process.once(name, () => broken.abort(new Error(name)));
   }
   const signal = AbortSignal.any([broken.signal, AbortSignal.timeout(WHOLE_TIMEOUT_MS)]);
-  const run = createRun(signal);
+  const run = createRun(() => signal);
   const composeCommand = await findCompose(run);
   if (typeof composeCommand === 'string') {
     console.log(`containers: NOT RUN, ${composeCommand}`);
@@ -107,7 +117,7 @@ async function main(): Promise<number> {
   const secrets = mkdtempSync(join(tmpdir(), `${project}-`));
   const opsPort = await freePort();
   const given: Environment = {
-    ...process.env,
+    ...withoutSettings(process.env),
     COMPOSE_PROJECT_NAME: project,
     ROUTER_IMAGE: 'dydx-order-router:test',
     SECRETS_DIR: secrets,
@@ -119,9 +129,10 @@ async function main(): Promise<number> {
     'deploy/containers/paper.env',
     ...args,
   ];
-  // Cleans up after a test that was broken off too: no signal kills it.
-  const runLast = createRun(AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS));
+  // Cleans up after a test that was broken off too: each command has a time of its own.
+  const runLast = createRun(() => AbortSignal.timeout(CLEAN_UP_TIMEOUT_MS));
   let env = given;
+  let passed = false;
   try {
     const images = await step(
       'images',
@@ -132,14 +143,12 @@ async function main(): Promise<number> {
     await step('build', () => run(['deploy/containers/build.sh'], { env }));
     await run(['deploy/containers/secrets.sh', secrets]);
     await testStack({ run, signal, env, opsPort, compose });
-    console.log('containers: passed');
-    return 0;
+    passed = true;
   } catch (error) {
     const logs = compose('logs', '--no-color', '--tail', '40');
     console.log(await runLast(logs, { env }).then(({ stdout }) => stdout, String));
     const cause = signal.aborted ? signal.reason : error;
     console.log(`containers: FAILED, ${cause instanceof Error ? cause.message : cause}`);
-    return 1;
   } finally {
     if (process.env['KEEP'] === '1') {
       console.log(`kept: project ${project}, secrets in ${secrets}, http://127.0.0.1:${opsPort}/metrics`);
@@ -149,6 +158,13 @@ async function main(): Promise<number> {
       rmSync(secrets, { recursive: true, force: true });
     }
   }
+  if (passed) console.log('containers: passed');
+  return passed ? 0 : 1;
 }
 
-process.exitCode = await main();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.log(`containers: FAILED, ${error instanceof Error ? error.message : error}`);
+  process.exitCode = 1;
+}

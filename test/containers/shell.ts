@@ -13,11 +13,15 @@ export type Run = (
   options?: { readonly codes?: readonly number[]; readonly env?: Environment },
 ) => Promise<Finished>;
 
-/** @param signal kills what runs; codes: the exit codes that are no error, default 0 */
-export function createRun(signal: AbortSignal): Run {
+/**
+ * @param signalOf is asked at every start for what kills it
+ * @returns codes: the exit codes that are no error, default 0
+ */
+export function createRun(signalOf: () => AbortSignal): Run {
   return (command, { codes = [0], env = process.env } = {}) =>
     new Promise((resolve, reject) => {
       const [file = '', ...args] = command;
+      const signal = signalOf();
       const child = spawn(file, args, { cwd: ROOT, env, signal, stdio: ['ignore', 'pipe', 'pipe'] });
       let stdout = '';
       let stderr = '';

@@ -34,7 +34,7 @@ test('each kind of process is ready when all that it needs is there, and checks 
     ['ops', startOps, [...BASE, 'heartbeat_orders', 'heartbeat_maintenance', ...VENUE, 'indexer']],
   ] as const;
   for (const [component, start, checks] of expected) {
-    const served = await startServed(component, start, router.settings);
+    await using served = await startServed(component, start, router.settings);
     await expect
       .poll(async () => (await served.readyz()).report, { timeout: 10_000 })
       .toMatchObject({
@@ -80,7 +80,9 @@ async function expectReady(served: Served): Promise<void> {
 
 test('a process whose database is gone is not ready and says which one, without the password', async () => {
   await using database = await createDatabase();
-  const served = await startChecked({ DATABASE_URL: database.url }, (context) => baseChecks(context, []));
+  await using served = await startChecked({ DATABASE_URL: database.url }, (context) =>
+    baseChecks(context, []),
+  );
   await expectReady(served);
   const { pathname, password } = new URL(database.url);
   await administer(inject('serverUrl'), `DROP DATABASE ${pathname.slice(1)} WITH (FORCE)`);
@@ -92,7 +94,9 @@ test('a process whose database is gone is not ready and says which one, without 
 
 test('a database that a newer version has migrated is named with what to do', async () => {
   await using database = await createDatabase();
-  const served = await startChecked({ DATABASE_URL: database.url }, (context) => baseChecks(context, []));
+  await using served = await startChecked({ DATABASE_URL: database.url }, (context) =>
+    baseChecks(context, []),
+  );
   await expectReady(served);
   const { report } = await served.readyz();
   expect(report.checks['schema']).toMatchObject({ revision: expect.stringMatching(/^\d{6}_\w+$/) });
@@ -104,7 +108,7 @@ test('a queue that does not answer is told as such', async () => {
   await using database = await createDatabase();
   const queues = chooseBackend({ redisUrl: 'redis://:hunter2@127.0.0.1:1', databaseUrl: database.url });
   onTestFinished(queues.close);
-  const served = await startChecked({ DATABASE_URL: database.url }, (context) =>
+  await using served = await startChecked({ DATABASE_URL: database.url }, (context) =>
     baseChecks({ ...context, queues }, []),
   );
   await expectNotReady(served, 'queue', /./);
@@ -116,7 +120,7 @@ test.each([
   [-9_000, /this clock is (9|8|10)\.\d s behind the database's: synchronize/],
 ])('a clock that is %i ms off the database is not ready', async (offMs, why) => {
   await using database = await createDatabase();
-  const served = await startChecked({ DATABASE_URL: database.url }, (context) =>
+  await using served = await startChecked({ DATABASE_URL: database.url }, (context) =>
     baseChecks(context, [], () => Date.now() + offMs),
   );
   await expectNotReady(served, 'clock', why);
@@ -125,7 +129,7 @@ test.each([
 test('a queue whose heartbeat is old is not ready until somebody takes one again', async () => {
   await using database = await createDatabase();
   await recordHeartbeat(database.db, ORDERS_QUEUE, new Date());
-  const served = await startChecked({ DATABASE_URL: database.url }, (context) =>
+  await using served = await startChecked({ DATABASE_URL: database.url }, (context) =>
     baseChecks(context, [ORDERS_QUEUE]),
   );
   await expectReady(served);
@@ -141,10 +145,10 @@ test('a queue whose heartbeat is old is not ready until somebody takes one again
 
 test('a queue that never had a heartbeat is late when the process has waited long enough for one', async () => {
   await using database = await createDatabase();
-  const patient = await startChecked({ DATABASE_URL: database.url }, (context) =>
+  await using patient = await startChecked({ DATABASE_URL: database.url }, (context) =>
     baseChecks(context, [ORDERS_QUEUE]),
   );
-  const impatient = await startChecked(
+  await using impatient = await startChecked(
     { DATABASE_URL: database.url, HEARTBEAT_MAX_AGE_MS: '100' },
     (context) => baseChecks(context, [ORDERS_QUEUE]),
   );
@@ -183,6 +187,7 @@ async function startVenue(
   const served = await startChecked(settings, () =>
     venueChecks({ validator, chainId: 'dydx-paper-1', heights, indexerHeight }),
   );
+  onTestFinished(() => served[Symbol.asyncDispose]());
   return { served, paper, indexerHeight };
 }
 

@@ -1,12 +1,12 @@
 // Parts of the router in this process, with what their process would serve over HTTP.
-import { onTestFinished } from 'vitest';
+import { expect } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { createHealth } from '../../src/ops/health.ts';
 import { startOpsServer } from '../../src/ops/http-server.ts';
 import { createMetrics } from '../../src/ops/metrics.ts';
 import { type Context, openContext, type Service } from '../../src/runtime/context.ts';
 
-export type Served = {
+export type Served = AsyncDisposable & {
   readonly context: Context;
   readonly readyz: () => Promise<{ readonly status: number; readonly report: Report }>;
   /** the samples of one scrape by `name{labels}`, without the label component */
@@ -23,17 +23,19 @@ export async function startServed(
   start: (context: Context) => Promise<Service>,
   settings: Readonly<Record<string, string>>,
 ): Promise<Served> {
-  const { config, secrets } = readConfig({ LOG_LEVEL: 'silent', ...settings });
+  const { config, secrets } = readConfig({ ...settings, LOG_LEVEL: 'silent' });
+  await using opening = new AsyncDisposableStack();
   const metrics = createMetrics(component);
   const health = createHealth(component);
   metrics.watchProcess(health);
   const server = await startOpsServer({ host: '127.0.0.1', port: 0, health, metrics });
-  onTestFinished(server.close);
+  opening.defer(server.close);
   const context = await openContext(component, config, secrets, metrics);
-  onTestFinished(context.close);
+  opening.defer(context.close);
   const service = await start(context);
-  onTestFinished(service.stop);
+  opening.defer(service.stop);
   health.markStarted(service.checks ?? []);
+  const stack = opening.move();
   const url = `http://127.0.0.1:${server.port}`;
   return {
     context,
@@ -42,6 +44,7 @@ export async function startServed(
       return { status: response.status, report: (await response.json()) as Report };
     },
     samples: async () => samplesOf(await (await fetch(`${url}/metrics`)).text()),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
 
@@ -57,4 +60,22 @@ function samplesOf(text: string): ReadonlyMap<string, number> {
       return [own, Number(value)];
     }),
   );
+}
+
+/** Counting follows the commit: asked until all of it is there. */
+export async function expectSamples(
+  served: Served,
+  wanted: Readonly<Record<string, number>>,
+): Promise<ReadonlyMap<string, number>> {
+  let samples: ReadonlyMap<string, number> = new Map();
+  await expect
+    .poll(
+      async () => {
+        samples = await served.samples();
+        return Object.fromEntries(Object.keys(wanted).map((name) => [name, samples.get(name)]));
+      },
+      { timeout: 10_000 },
+    )
+    .toEqual(wanted);
+  return samples;
 }

@@ -191,3 +191,25 @@ test('whatever fails, everyone is told once: their own result, or why not', asyn
     { numRuns: 300 },
   );
 });
+
+test('each statement is told with its size, and whether it committed', async () => {
+  const told: [number, boolean][] = [];
+  const { flush } = recording((items) => {
+    if (items.includes(2)) throw failure(DATA);
+  });
+  const { push } = createBatcher({
+    flush,
+    onFlush: (items, ms, isCommitted) => {
+      expect(ms).toBeGreaterThanOrEqual(0);
+      told.push([items, isCommitted]);
+    },
+  });
+  await Promise.allSettled([1, 2, 3].map(push));
+  expect(told).toEqual([
+    [3, false],
+    [2, false],
+    [1, true],
+    [1, false],
+    [1, true],
+  ]);
+});

@@ -20,7 +20,7 @@ import { everyEvidence, type OrderKey, rejectedSince, standings } from '../../sr
 import { keyOf } from '../../src/store/recording.ts';
 import { createDatabase, type TestDatabase } from './databases.ts';
 
-export type Settings = Readonly<Record<string, string>>;
+type Settings = Readonly<Record<string, string>>;
 
 /** Everything ten times as fast as in production, in the same proportions. */
 const FAST: Settings = {

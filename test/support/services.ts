@@ -38,8 +38,8 @@ const containers = () => import('./containers.ts');
 async function startPostgres(): Promise<Server> {
   const given = process.env['TEST_DATABASE_URL'];
   if (given) return { from: 'TEST_DATABASE_URL', url: given, stop: async () => {} };
-  if (process.env['TEST_CONTAINERS'] === '1')
-    return { from: 'a container', ...(await startPostgresContainer()) };
+  if (isInContainers)
+    return { from: 'a container', ...(await (await containers()).startPostgresContainer()) };
   const folder = mkdtempSync(join(tmpdir(), 'router-test-'));
   const server = await startEmbeddedPostgres({ folder: join(folder, 'postgres'), settings: FAST_POSTGRES });
   const stop = async () => {
@@ -52,8 +52,7 @@ async function startPostgres(): Promise<Server> {
 async function startRedis(): Promise<Server> {
   const given = process.env['TEST_REDIS_URL'];
   if (given) return { from: 'TEST_REDIS_URL', url: given, stop: async () => {} };
-  if (process.env['TEST_CONTAINERS'] === '1')
-    return { from: 'a container', ...(await startRedisContainer()) };
+  if (isInContainers) return { from: 'a container', ...(await (await containers()).startRedisContainer()) };
   const { url, stop } = await startRedisServer({ args: FAST_REDIS });
   return { from: 'a redis-server of its own', url, stop };
 }

@@ -227,3 +227,23 @@ describe('failures', () => {
     expect((await failure(indexer.height())).message).toMatch(/no answer to \/v4\/height/);
   });
 });
+
+const cut: ScriptedServer['answer'] = ({ res }) => {
+  res.destroy();
+};
+
+test.each([
+  ['ok', json({ height: '7' })],
+  ['rate_limited', json({}, 429)],
+  ['http_error', json({}, 502)],
+  ['malformed', json({ height: 'x' })],
+  ['malformed', text('<html>')],
+  ['no_answer', cut],
+] as const)('every request is told as %s, the repeat included', async (result, script) => {
+  const told: string[] = [];
+  const watched = createIndexer({ url: server.url, timeoutMs: 250, onRequest: (one) => told.push(one) });
+  server.answer = script;
+  await watched.height().catch(() => {});
+  await watched.close();
+  expect(told).toEqual(result === 'ok' ? ['ok'] : [result, result]);
+});
