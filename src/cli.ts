@@ -89,6 +89,17 @@ program
   .action(async (options) => (await import('./cli/commands.ts')).runOrders(options));
 
 program
+  .command('doctor')
+  .description('check everything that a process needs, one line each; status 1 when something fails')
+  .option('--json', 'one JSON object', false)
+  .addHelpText(
+    'after',
+    '\nExamples:\n  npx router doctor\n  DATA_DIR=.data npx router doctor        # the database of a running npm start\n  npx router doctor --json | jq \'.checks[] | select(.status == "FAIL")\'',
+  )
+  // What hangs was given up: its connection must not hold up the end.
+  .action(async ({ json }) => process.exit(await (await import('./cli/doctor.ts')).runDoctor(json)));
+
+program
   .command('paper')
   .description('run the paper exchange alone')
   .option(

@@ -1,5 +1,12 @@
 // The queue in the router's own database, in a schema of its own: nothing else to run, slower than Redis.
-import { createPostgresBackend, type Processor, Queue, runMigrations, Worker } from 'bullmq';
+import {
+  assertSchemaCompatibility,
+  createPostgresBackend,
+  type Processor,
+  Queue,
+  runMigrations,
+  Worker,
+} from 'bullmq';
 import pg from 'pg';
 import type { QueueBackend, WorkerSettings } from './backend.ts';
 import { workerOptions } from './worker-options.ts';
@@ -9,6 +16,25 @@ const SCHEMA = 'bullmq';
 const WORKER_CONNECTIONS = 8;
 /** Of a queue that is only added to and asked. */
 const QUEUE_CONNECTIONS = 2;
+
+/** At most, of one process that works one queue and adds to both. */
+export const CONNECTIONS_OF_A_WORKER = WORKER_CONNECTIONS + 1 + 2 * QUEUE_CONNECTIONS;
+
+/** Throws with what to do unless the queue's own tables are there in this version. */
+export async function requirePostgresQueue(connectionString: string, timeoutMs: number): Promise<void> {
+  const client = new pg.Client({
+    connectionString,
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
+  });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    await assertSchemaCompatibility(client, SCHEMA);
+  } finally {
+    await client.end();
+  }
+}
 
 export function postgresBackend(connectionString: string): QueueBackend {
   const connection = (max: number) => ({

@@ -10,7 +10,7 @@ export type DatabaseOptions = {
   readonly url: string;
   /**
    * Connections. Too low: batches wait for each other; too high × replicas meets the server's max_connections.
-   * Default 8: statements are batched.
+   * Default DEFAULT_CONNECTIONS: statements are batched.
    */
   readonly maxConnections?: number;
   readonly applicationName?: string;
@@ -18,6 +18,7 @@ export type DatabaseOptions = {
   readonly onError?: (error: Error) => void;
 };
 
+export const DEFAULT_CONNECTIONS = 8;
 const IDLE_TIMEOUT_MS = 60_000;
 /** The source document's connection lifetime. */
 const MAX_LIFETIME_S = 300;
@@ -30,7 +31,7 @@ const QUERY_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5_000;
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
     connectionString: options.url,
-    max: options.maxConnections ?? 8,
+    max: options.maxConnections ?? DEFAULT_CONNECTIONS,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
     maxLifetimeSeconds: MAX_LIFETIME_S,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,

@@ -7,10 +7,18 @@ import { startSubmitter } from '../../src/runtime/submitter.ts';
 import { expectSamples, startServed } from '../runtime/served.ts';
 import { startTestRouter } from '../support/router.ts';
 
+/** No job stalls and no order outlives its blocks before it is sent, however slow the machine is. */
 const UNHURRIED = {
-  paper: { blockMs: 100 },
-  settings: { VALIDATOR_TIMEOUT_MS: '5000', RESEND_AFTER_MS: '8000' },
+  paper: { blockMs: 200 },
+  settings: {
+    VALIDATOR_TIMEOUT_MS: '10000',
+    RESEND_AFTER_MS: '20000',
+    JOB_LOCK_MS: '30000',
+    IOC_GOOD_TIL_BLOCKS: '20',
+  },
 };
+
+const PATIENT = { timeout: 20_000 };
 
 const base = { market: 'BTC-USD', side: 'BUY', size: '0.01' } as const;
 const filled = { ...base, client_id: 'filled', type: 'MARKET' } as const;
@@ -27,7 +35,7 @@ const crossing = {
   type: 'LIMIT',
   price: '90000',
   post_only: true,
-  good_til_blocks: 5,
+  good_til_blocks: 20,
 } as const;
 const late = { ...filled, client_id: 'late' } as const;
 
@@ -48,12 +56,14 @@ test('orders that went the whole way are counted once at each step of it', async
   await router.settled(keys);
 
   // Straight into the queue, as producers of other languages do: a repeat, another body, no intent, no job of ours.
+  await using stack = new AsyncDisposableStack();
   const queue = router.queues.queue<JobData>(ORDERS_QUEUE);
+  stack.defer(() => queue.close());
   const offers = [filled, { ...filled, size: '0.02' }, { client_id: 'none' }];
   for (const offer of offers) await queue.add('place', offer, { attempts: 1 });
   await queue.add('dance', {});
   await expect
-    .poll(async () => (await submitter.samples()).get('router_job_failures_total{queue="orders"}'))
+    .poll(async () => (await submitter.samples()).get('router_job_failures_total{queue="orders"}'), PATIENT)
     .toBe(1);
 
   const ended = await expectSamples(submitter, {
@@ -112,7 +122,6 @@ test('orders that went the whole way are counted once at each step of it', async
   );
   expect(Math.abs(fleet.get('router_indexer_lag_blocks') ?? Number.NaN)).toBeLessThan(100);
   await expect
-    .poll(async () => (await ops.samples()).get('router_heartbeat_age_seconds{queue="orders"}'))
+    .poll(async () => (await ops.samples()).get('router_heartbeat_age_seconds{queue="orders"}'), PATIENT)
     .toBeLessThan(60);
-  await queue.close();
 });

@@ -52,7 +52,7 @@ test('an order in doubt shows with its age, and figures of a database that is go
   expect(queued?.outcome).toMatch(/queued|recorded/);
   await expect
     .poll(async () => (await submitter.samples()).get('router_transmissions_total{attempt="resend"}'), {
-      timeout: 10_000,
+      timeout: 20_000,
     })
     .toBeGreaterThan(0);
   const samples = await expectSamples(ops, {
@@ -63,7 +63,7 @@ test('an order in doubt shows with its age, and figures of a database that is go
 
   await ops.context.db.destroy();
   await expect
-    .poll(async () => (await ops.samples()).get('router_source_up{source="database"}'), { timeout: 10_000 })
+    .poll(async () => (await ops.samples()).get('router_source_up{source="database"}'), { timeout: 20_000 })
     .toBe(0);
   const without = await ops.samples();
   expect(

@@ -15,6 +15,7 @@ export type Served = AsyncDisposable & {
 
 type Report = {
   readonly status: string;
+  readonly component: string;
   readonly checks: Readonly<Record<string, { readonly ok: boolean; readonly why?: string }>>;
 };
 
@@ -74,7 +75,7 @@ export async function expectSamples(
         samples = await served.samples();
         return Object.fromEntries(Object.keys(wanted).map((name) => [name, samples.get(name)]));
       },
-      { timeout: 10_000 },
+      { timeout: 20_000 },
     )
     .toEqual(wanted);
   return samples;

@@ -44,7 +44,7 @@ async function readyz(port: number) {
   return { code: response.status, ...((await response.json()) as { status: string; checks: Checks }) };
 }
 
-type Checks = Readonly<Record<string, { readonly ok: boolean; readonly why?: string }>>;
+type Checks = Readonly<Record<string, { readonly why?: string }>>;
 
 /** Starts and stops when it is told to. */
 const OBEDIENT = `
@@ -94,11 +94,19 @@ test('the ops process starts without a venue and says so; a second one on its po
   const ops = startWorker(file, { ...env, PORT: '0' });
   await once(ops.child, 'message');
   const port = await ops.port;
-  const report = await readyz(port);
-  expect([report.code, report.status]).toEqual([503, 'not_ready']);
-  const failing = Object.entries(report.checks).flatMap(([name, { ok }]) => (ok ? [] : [name]));
-  expect(failing).toEqual(['chain', 'height', 'chain_clock', 'indexer']);
-  for (const name of failing) expect(report.checks[name]?.why).toMatch(/\S/);
+  // Asked again until it is so: a slow machine may miss the deadline of another check.
+  await expect
+    .poll(
+      async () => {
+        const { code, status, checks } = await readyz(port);
+        const failing = Object.entries(checks).flatMap(([name, { why }]) =>
+          why === undefined ? [] : [name],
+        );
+        return [code, status, failing];
+      },
+      { timeout: 20_000 },
+    )
+    .toEqual([503, 'not_ready', ['chain', 'height', 'chain_clock', 'indexer']]);
 
   const second = startWorker(file, { ...env, PORT: String(port) });
   expect(await exitOf(second.child)).toBe(1);

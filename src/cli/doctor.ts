@@ -1,0 +1,287 @@
+// `router doctor`: asks everything that a process of the router needs, each part within a deadline, and says of each
+// in one line what was found and what to do. Nothing is written anywhere.
+import { type Config, isProduction, readConfig, type Secrets } from '../config.ts';
+import { noTelemetry } from '../core/telemetry.ts';
+import { createLogger } from '../ops/logger.ts';
+import { readableError } from '../ops/readable-error.ts';
+import { inspectRedis } from '../queue/inspect-redis.ts';
+import { MAINTENANCE_QUEUE, ORDERS_QUEUE } from '../queue/jobs.ts';
+import { CONNECTIONS_OF_A_WORKER, requirePostgresQueue } from '../queue/postgres-backend.ts';
+import { networkOf, openIndexer, openValidator, privateKeyOf } from '../runtime/venue.ts';
+import { DEFAULT_CONNECTIONS, openDatabase } from '../store/database.ts';
+import { inspectDatabase, installedChain, lackingRights, unmaintainable } from '../store/inspect.ts';
+import { migrationStatus, requireSchema } from '../store/migrator.ts';
+import { listHeartbeats } from '../store/queue-heartbeats.ts';
+import { readIndexerBudget } from '../venue/indexer-budget.ts';
+import { ownerOf } from '../venue/keys.ts';
+import { PAPER_CHAIN_ID } from '../venue/networks.ts';
+import {
+  fail,
+  type Judgement,
+  judgeBlock,
+  judgeBudget,
+  judgeChain,
+  judgeConnections,
+  judgeDatabaseClock,
+  judgeDatabaseVersion,
+  judgeDurability,
+  judgeExtensions,
+  judgeHeartbeats,
+  judgeIndexer,
+  judgeInstallation,
+  judgeNode,
+  judgeOwnership,
+  judgeRedisEviction,
+  judgeRedisPersistence,
+  judgeRedisVersion,
+  judgeRights,
+  judgeSchema,
+  ok,
+  skip,
+} from './doctor-judge.ts';
+import { table } from './output.ts';
+
+type Check = { readonly name: string } & Judgement;
+
+/** Longer than any connection may take. */
+const ASK_MS = 8_000;
+const QUEUES = [ORDERS_QUEUE, MAINTENANCE_QUEUE];
+
+const DATABASE_CHECKS = [
+  'database version',
+  'database durability',
+  'database clock',
+  'extensions',
+  'connections',
+  'schema',
+  'rights',
+  'ownership',
+  'installation',
+  'heartbeats',
+];
+
+/** @returns 0, or 1 when something fails */
+export async function runDoctor(json: boolean): Promise<number> {
+  const checks = await examine(process.env);
+  const isFine = checks.every(({ status }) => status !== 'FAIL');
+  if (json) console.log(JSON.stringify({ ok: isFine, checks }));
+  else console.log(table(checks.map((check) => [check.status, check.name, lineOf(check)])));
+  return isFine ? 0 : 1;
+}
+
+function lineOf({ found, todo }: Judgement): string {
+  return (todo === '' ? found : `${found} — ${todo}`).replace(/\s+/g, ' ');
+}
+
+async function examine(environment: NodeJS.ProcessEnv): Promise<readonly Check[]> {
+  const node = { name: 'node', ...judgeNode(process.version) };
+  let settings: { readonly config: Config; readonly secrets: Secrets };
+  try {
+    settings = readConfig(environment);
+  } catch (error) {
+    const why = skip('without usable settings nothing else can be asked');
+    return [
+      node,
+      { name: 'settings', ...failed(error) },
+      ...['database', 'venue', 'queue'].map((name) => ({ name, ...why })),
+    ];
+  }
+  const { config, secrets } = settings;
+  const isOwnStack =
+    secrets.databaseUrl !== undefined && !environment['DATABASE_URL'] && !environment['DATABASE_URL_FILE'];
+  const mode = isProduction(config) ? 'production' : 'development';
+  const [database, venue, queue] = await Promise.all([
+    examineDatabase(config, secrets),
+    examineVenue(config, secrets, isOwnStack),
+    examineQueue(config, secrets),
+  ]);
+  return [
+    node,
+    { name: 'settings', ...ok(`network ${config.DYDX_NETWORK}, ${mode}`) },
+    ...database,
+    ...venue,
+    ...queue,
+  ];
+}
+
+/** Asks, and judges what comes or that nothing came. */
+async function check(name: string, ask: () => Promise<Judgement> | Judgement): Promise<Check> {
+  try {
+    return { name, ...(await inTime(ask)) };
+  } catch (error) {
+    return { name, ...failed(error) };
+  }
+}
+
+/** "what happened: what to do" becomes both parts. */
+function failed(error: unknown): Judgement {
+  const [found = '', ...todo] = readableError(error).split(/: (?=[^:]*$)/);
+  return fail(found, todo.join(': '));
+}
+
+async function inTime<Result>(ask: () => Promise<Result> | Result): Promise<Result> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error(`no answer within ${ASK_MS / 1000} s: is it overloaded or locked?`)),
+    ASK_MS,
+  );
+  try {
+    return await Promise.race([ask(), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function examineDatabase(config: Config, secrets: Secrets): Promise<Check[]> {
+  const { databaseUrl: url, redisUrl } = secrets;
+  if (url === undefined) {
+    const todo = 'set DATABASE_URL, or DATA_DIR to the folder of a running `npm start`';
+    return [{ name: 'database', ...fail('none is set', todo) }, ...skipped(DATABASE_CHECKS, 'no database')];
+  }
+  const db = openDatabase({ url, maxConnections: 1, applicationName: 'dydx-order-router doctor' });
+  try {
+    const facts = await inTime(() => inspectDatabase(db));
+    const perSubmitter = DEFAULT_CONNECTIONS + (redisUrl === undefined ? CONNECTIONS_OF_A_WORKER : 0);
+    const checks: Check[] = [
+      { name: 'database', ...ok(`${placeOf(url)}, as ${facts.role}`) },
+      { name: 'database version', ...judgeDatabaseVersion(facts) },
+      { name: 'database durability', ...judgeDurability(facts) },
+      { name: 'database clock', ...judgeDatabaseClock(facts) },
+      { name: 'extensions', ...judgeExtensions(facts) },
+      { name: 'connections', ...judgeConnections(facts, perSubmitter) },
+    ];
+    const schema = await check('schema', async () => {
+      const problem = await requireSchema(db).then(
+        () => undefined,
+        (error: unknown) => readableError(error),
+      );
+      const applied = (await migrationStatus(db)).filter(({ appliedAt }) => appliedAt !== undefined);
+      return judgeSchema(
+        problem,
+        applied.map(({ name }) => name),
+      );
+    });
+    checks.push(
+      schema,
+      await check('rights', async () => judgeRights(facts.role, await lackingRights(db))),
+      await check('ownership', async () => judgeOwnership(facts, await unmaintainable(db))),
+    );
+    if (schema.status === 'FAIL')
+      return [...checks, ...skipped(['installation', 'heartbeats'], 'the schema')];
+    return [
+      ...checks,
+      await check('installation', async () => judgeInstallation(await installedChain(db), chainIdOf(config))),
+      await check('heartbeats', async () =>
+        judgeHeartbeats(await listHeartbeats(db), QUEUES, config.HEARTBEAT_MAX_AGE_MS),
+      ),
+    ];
+  } catch (error) {
+    return [{ name: 'database', ...failed(error) }, ...skipped(DATABASE_CHECKS, 'the database')];
+  } finally {
+    // One that hangs must not hold up the end: the process exits with its answer.
+    db.destroy().catch(() => {});
+  }
+}
+
+/** @param isOwnStack the database is that of a running `npm start`, which alone knows where its exchange is */
+async function examineVenue(config: Config, secrets: Secrets, isOwnStack: boolean): Promise<Check[]> {
+  let owner: string | undefined;
+  const key = await check('key', async () => {
+    owner = await ownerOf(privateKeyOf(config, secrets));
+    const isPublic = secrets.privateKey === undefined && secrets.mnemonic === undefined;
+    return ok(`${owner}${isPublic ? ' (the public key of the paper exchange)' : ''}`);
+  });
+  let chainId: string;
+  try {
+    ({ chainId } = networkOf(config));
+  } catch (error) {
+    const names = ['block', 'account', 'indexer', 'indexer budget'];
+    if (isOwnStack) return [key, ...skipped(['validator', ...names], '`npm start` runs its own exchange')];
+    return [key, { name: 'validator', ...failed(error) }, ...skipped(names, 'the venue is not configured')];
+  }
+  const validator = openValidator(config);
+  const indexer = openIndexer(config, createLogger('doctor', 'silent'), noTelemetry);
+  const { indexerUrl, validatorUrl } = networkOf(config);
+  try {
+    const chain = await check('validator', async () => judgeChain(await validator.chainId(), chainId));
+    let height: number | undefined;
+    const block = async () => {
+      const newest = await validator.latestBlock();
+      height = newest.height;
+      return judgeBlock(newest, Date.now());
+    };
+    const account = async () => {
+      if (owner === undefined) return skip('skipped: the key');
+      return ok(`number ${await validator.accountNumber(owner)}`);
+    };
+    const onChain =
+      chain.status === 'ok'
+        ? [await check('block', block), await check('account', account)]
+        : skipped(['block', 'account'], 'the validator');
+    const indexerCheck = await check('indexer', async () => {
+      const indexerHeight = await indexer.height();
+      return judgeIndexer(indexerHeight, height);
+    });
+    return [
+      key,
+      { ...chain, found: `${chain.found} at ${new URL(validatorUrl).host}` },
+      ...onChain,
+      { ...indexerCheck, found: `${indexerCheck.found} at ${new URL(indexerUrl).host}` },
+      indexerCheck.status === 'FAIL'
+        ? { name: 'indexer budget', ...skip('skipped: the indexer') }
+        : await check('indexer budget', async () =>
+            judgeBudget(
+              await readIndexerBudget(indexerUrl, config.INDEXER_TIMEOUT_MS),
+              config.RECONCILE_INTERVAL_MS,
+            ),
+          ),
+    ];
+  } finally {
+    for (const opened of [validator, indexer]) opened.close().catch(() => {});
+  }
+}
+
+async function examineQueue(config: Config, { redisUrl, databaseUrl }: Secrets): Promise<Check[]> {
+  if (redisUrl === undefined) {
+    if (databaseUrl === undefined) return skipped(['queue'], 'no database');
+    const queue = await check('queue', async () => {
+      try {
+        await requirePostgresQueue(databaseUrl, ASK_MS / 2);
+      } catch (error) {
+        const isMissing =
+          error instanceof Error && /Migration|Mismatch|migrat/i.test(`${error.name} ${error.message}`);
+        if (isMissing) return fail(error.message, 'run `router migrate`');
+        return skip('skipped: the database');
+      }
+      return ok("BullMQ's PostgreSQL backend, schema up to date");
+    });
+    return [queue];
+  }
+  const names = ['redis version', 'redis eviction', 'redis persistence'];
+  try {
+    const nodes = await inTime(() => inspectRedis(redisUrl));
+    const isStrict = isProduction(config);
+    return [
+      { name: 'queue', ...ok(`Redis, keys begin with ${config.QUEUE_PREFIX}`) },
+      { name: 'redis version', ...judgeRedisVersion(nodes) },
+      { name: 'redis eviction', ...judgeRedisEviction(nodes, isStrict) },
+      { name: 'redis persistence', ...judgeRedisPersistence(nodes, isStrict) },
+    ];
+  } catch (error) {
+    return [{ name: 'queue', ...failed(error) }, ...skipped(names, 'Redis')];
+  }
+}
+
+function skipped(names: readonly string[], why: string): Check[] {
+  return names.map((name) => ({ name, ...skip(`skipped: ${why}`) }));
+}
+
+function chainIdOf(config: Config): string {
+  return config.DYDX_NETWORK === 'paper' ? PAPER_CHAIN_ID : networkOf(config).chainId;
+}
+
+/** Without user and password. */
+function placeOf(databaseUrl: string): string {
+  const { host, pathname } = new URL(databaseUrl);
+  return `${host}${pathname}`;
+}
