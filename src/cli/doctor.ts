@@ -82,7 +82,7 @@ async function examine(environment: NodeJS.ProcessEnv): Promise<readonly Check[]
     const why = skip('without usable settings nothing else can be asked');
     return [
       node,
-      { name: 'settings', ...failed(error) },
+      { name: 'settings', ...fail(readableError(error), 'correct the environment or .env') },
       ...['database', 'venue', 'queue'].map((name) => ({ name, ...why })),
     ];
   }
@@ -224,9 +224,9 @@ async function examineVenue(config: Config, secrets: Secrets, isOwnStack: boolea
     });
     return [
       key,
-      { ...chain, found: `${chain.found} at ${new URL(validatorUrl).host}` },
+      at(validatorUrl, chain),
       ...onChain,
-      { ...indexerCheck, found: `${indexerCheck.found} at ${new URL(indexerUrl).host}` },
+      at(indexerUrl, indexerCheck),
       indexerCheck.status === 'FAIL'
         ? { name: 'indexer budget', ...skip('skipped: the indexer') }
         : await check('indexer budget', async () =>
@@ -250,7 +250,8 @@ async function examineQueue(config: Config, { redisUrl, databaseUrl }: Secrets):
       } catch (error) {
         const isMissing =
           error instanceof Error && /Migration|Mismatch|migrat/i.test(`${error.name} ${error.message}`);
-        if (isMissing) return fail(error.message, 'run `router migrate`');
+        if (isMissing)
+          return fail("BullMQ's tables are missing or of another version", 'run `router migrate`');
         return skip('skipped: the database');
       }
       return ok("BullMQ's PostgreSQL backend, schema up to date");
@@ -276,8 +277,14 @@ function skipped(names: readonly string[], why: string): Check[] {
   return names.map((name) => ({ name, ...skip(`skipped: ${why}`) }));
 }
 
+/** An error names the place itself. */
+function at(url: string, one: Check): Check {
+  return one.status === 'FAIL' ? one : { ...one, found: `${one.found} at ${new URL(url).host}` };
+}
+
 function chainIdOf(config: Config): string {
-  return config.DYDX_NETWORK === 'paper' ? PAPER_CHAIN_ID : networkOf(config).chainId;
+  const known = config.DYDX_NETWORK === 'paper' ? PAPER_CHAIN_ID : config.DYDX_CHAIN_ID;
+  return known ?? networkOf(config).chainId;
 }
 
 /** Without user and password. */
