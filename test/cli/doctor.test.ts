@@ -69,7 +69,7 @@ test('a router that has all that it needs passes, in one line a check', async ()
   const { status, output } = await doctor(settings, []);
   expect(status).toBe(0);
   expect(output).toMatch(/^ok {4}queue +BullMQ's PostgreSQL backend/m);
-  expect(output.trim().split('\n')).toHaveLength(18);
+  for (const line of output.trim().split('\n')) expect(line).toMatch(/^(ok|warn) +\w+/);
   // Nothing was claimed by looking.
   expect(await database.db.selectFrom('installation').selectAll().execute()).toEqual([]);
 });

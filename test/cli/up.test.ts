@@ -201,7 +201,7 @@ test('each wrong input ends with one readable line and a non-zero status', async
     [['up', '--port', 'x'], {}, /must be a whole number/],
     [['show', 'a'], { DATABASE_URL: '', DATA_DIR: folder }, /no database: set DATABASE_URL/],
     [['show', 'a'], { DATABASE_URL: 'mysql://x' }, /DATABASE_URL: must be a URL that starts with postgres/],
-    [['show', 'a'], { DATABASE_URL: 'postgresql://nobody:x@127.0.0.1:1/x' }, /is the server running/],
+    [['show', 'a'], { DATABASE_URL: 'postgresql://nobody:x@127.0.0.1:1/x' }, /is the database running/],
     [['up', '--data-dir', folder], { DYDX_NETWORK: 'testnet' }, /needs a key/],
     [['up', '--data-dir', folder], { DYDX_NETWORK: 'mainnet', DYDX_PRIVATE_KEY: 'abc' }, /key/],
     [['orders', '--status', 'DONE'], {}, /Allowed choices/],

@@ -84,3 +84,11 @@ test('the dashboard is one that Grafana 10 loads: panels with ids of their own t
     }
   }
 });
+
+test('the first page of operations names only metrics that exist', () => {
+  const page = readFileSync(join(ROOT, 'docs', 'operations.md'), 'utf8');
+  const names = new Set(documentedMetrics().map(({ name }) => name));
+  const named = page.match(/\brouter_[a-z0-9_]+/g) ?? [];
+  expect(named.length).toBeGreaterThan(0);
+  expect(named.filter((name) => !names.has(name))).toEqual([]);
+});

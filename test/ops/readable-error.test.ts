@@ -6,18 +6,14 @@ const coded = (code: string, message: string) => Object.assign(new Error(message
 
 describe('a hint stands behind', () => {
   const HINTS: readonly (readonly [string, Error, string])[] = [
-    ['a refused connection', coded('ECONNREFUSED', 'connect'), 'is the server running?'],
+    ['a refused connection', coded('ECONNREFUSED', 'connect'), 'is the database running'],
     ['an unknown host', coded('ENOTFOUND', 'getaddrinfo'), 'is the host name right?'],
     ['a wrong password', coded('28P01', 'password authentication failed'), 'check user and password'],
     ['a user who may not', coded('28000', 'no pg_hba.conf entry'), 'check user and password'],
     ['a missing database', coded('3D000', 'database "x" does not exist'), 'create it'],
     ['a folder instead of a file', coded('EISDIR', 'illegal operation'), 'give a file'],
-    ['Redis that is gone', new Error('Connection is closed.'), 'is Redis running?'],
-    [
-      'Redis that does not answer',
-      new Error('Reached the max retries per request limit (which is 1). Refer to "maxRetriesPerRequest"'),
-      'is Redis running?',
-    ],
+    ['a server that is full', coded('53300', 'too many clients already'), 'close connections'],
+    ['a role that may not', coded('42501', 'permission denied for table orders'), 'grant it'],
   ];
   for (const [name, error, hint] of HINTS) {
     test(name, () => {
@@ -33,7 +29,7 @@ test('an error that needs no hint is its message', () => {
 
 test('of many errors the first is told', () => {
   const both = new AggregateError([coded('ECONNREFUSED', 'connect ::1'), coded('ECONNREFUSED', 'connect')]);
-  expect(readableError(both)).toMatch(/^connect ::1: is the server running/);
+  expect(readableError(both)).toMatch(/^connect ::1: is the database running/);
   expect(readableError(new AggregateError([], 'none worked'))).toBe('none worked');
 });
 
