@@ -108,7 +108,7 @@ test('two submitters on one account send every order once', async () => {
 
 test('an order whose submit_by passes before a submitter comes expires as never sent', async () => {
   await using router = await startTestRouter();
-  const submit_by = new Date(Date.now() + 300).toISOString();
+  const submit_by = new Date(Date.now() + 1_500).toISOString();
   const intents = randomIntents(3, 17, 'late').map((intent) => ({ ...intent, submit_by }));
   await router.client.enqueue(intents.slice(0, 2));
   await router.client.enqueue(intents.slice(2), { until: 'recorded' });
