@@ -8,11 +8,12 @@ import type { Database } from './database.ts';
  */
 export async function takeTurn(db: Database, timer: string, intervalMs: number): Promise<Date | undefined> {
   const interval = sql`make_interval(secs => ${intervalMs / 1000})`;
-  // A turn taken in the future is from before the clock was set back: it holds nobody up.
+  // A turn that lies in the future by a little was taken while this statement waited; by more, it is from before the
+  // clock was set back and holds nobody up.
   const { rows } = await sql<{ taken_at: Date }>`
     INSERT INTO timer_turns AS t (timer, taken_at) VALUES (${timer}, clock_timestamp())
     ON CONFLICT (timer) DO UPDATE SET taken_at = excluded.taken_at
-      WHERE excluded.taken_at - t.taken_at NOT BETWEEN interval '0' AND ${interval}
+      WHERE excluded.taken_at - t.taken_at NOT BETWEEN -${interval} AND ${interval}
     RETURNING taken_at`.execute(db);
   return rows[0]?.taken_at;
 }
