@@ -1,7 +1,7 @@
 -- Timers that run in every process of the router, and the heartbeats that they send through the queues.
 
 -- Whose turn it is: of all processes one takes a timer's turn per interval. No lock is held meanwhile, so a process
--- that freezes or dies in its turn holds up nobody.
+-- that freezes or dies in its turn costs one interval; one that fails gives its turn back.
 CREATE TABLE timer_turns (
   timer TEXT PRIMARY KEY,
   taken_at TIMESTAMPTZ NOT NULL

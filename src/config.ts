@@ -120,6 +120,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       'RESEND_AFTER_MS must be greater than VALIDATOR_TIMEOUT_MS: an answer may still come',
     );
   }
+  if (parsed.success && parsed.data.HEARTBEAT_MAX_AGE_MS < 2 * parsed.data.SWEEP_INTERVAL_MS) {
+    throw new ConfigError(
+      'HEARTBEAT_MAX_AGE_MS must be at least twice SWEEP_INTERVAL_MS, at which heartbeats are sent',
+    );
+  }
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new ConfigError(`the settings are not usable:\n  ${lines.join('\n  ')}`);

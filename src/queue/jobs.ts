@@ -1,4 +1,4 @@
-// The jobs of the queue `orders` and how they are added. A `place` job carries one intent or up to 100; a `wake`
+// The jobs of the queues and how they are added. A `place` job carries one intent or up to 100; a `wake`
 // job carries nothing: the rows that are due are the work. A `heartbeat` goes through every queue.
 import type { Queue } from 'bullmq';
 import { z } from 'zod';
@@ -53,13 +53,18 @@ export async function addWakeJob(queue: Queue<JobData>, delayMs: number): Promis
   await queue.add('wake', {}, { ...WAKE_OPTIONS, delay: Math.max(0, Math.round(delayMs)) });
 }
 
+/** One a queue: while a sweep's wake-up waits for a worker, or is worked on, there is no use for another. */
+export async function addSweepJob(queue: Queue<JobData>): Promise<void> {
+  await queue.add('wake', {}, { ...WAKE_OPTIONS, jobId: 'sweep' });
+}
+
 /**
- * One a queue: while nobody takes it, adding it again does nothing.
+ * It overtakes what waits: its age tells whether the queue is consumed, not how long the queue is. One a queue: while nobody takes it, adding it again does nothing.
  * @param sentAt by the database's clock, as what it is compared with
  */
 export async function addHeartbeatJob(queue: Queue<JobData>, sentAt: Date): Promise<void> {
   const data = { sent_at: sentAt.toISOString() };
-  await queue.add(HEARTBEAT, data, { ...WAKE_OPTIONS, jobId: HEARTBEAT });
+  await queue.add(HEARTBEAT, data, { ...WAKE_OPTIONS, jobId: HEARTBEAT, lifo: true });
 }
 
 const heartbeatSchema = z.object({ sent_at: z.iso.datetime().transform((text) => new Date(text)) });

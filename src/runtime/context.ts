@@ -77,7 +77,6 @@ export async function openContext(
   const context = createContext(component, config, secrets, metrics);
   try {
     await requireSchema(context.db);
-    await refuseForgetfulQueue(context);
     return context;
   } catch (error) {
     await context.close();
@@ -85,8 +84,11 @@ export async function openContext(
   }
 }
 
-/** A queued intent is as safe as the queue's disk: in production it must have one. */
-async function refuseForgetfulQueue({ queues, config, log }: Context): Promise<void> {
+/**
+ * For those who take jobs: a queued intent is as safe as the queue's disk, and in production it must have one. The
+ * others start without a queue and are of use without it.
+ */
+export async function refuseForgetfulQueue({ queues, config, log }: Context): Promise<void> {
   const hazards = await queues.hazards();
   if (hazards.length === 0) return;
   if (isProduction(config)) throw new ConfigError(`REDIS_URL: ${hazards.join('; ')}`);

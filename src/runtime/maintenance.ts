@@ -4,16 +4,17 @@ import { errorFields } from '../ops/logger.ts';
 import { HEARTBEAT, heartbeatSentAt, type JobData, MAINTENANCE_QUEUE, queueBackoff } from '../queue/jobs.ts';
 import { lastMaintenanceRun, runMaintenance, type UpkeepTask } from '../store/maintenance.ts';
 import { recordHeartbeat } from '../store/queue-heartbeats.ts';
-import type { Context, Service } from './context.ts';
+import { type Context, refuseForgetfulQueue, type Service } from './context.ts';
 import { baseChecks } from './health.ts';
 import { startTimers } from './timers.ts';
 
-/** A heartbeat must get through while a VACUUM runs. */
-const CONCURRENCY = 2;
 const TASKS = Object.keys(SCHEDULES) as UpkeepTask[];
+/** A heartbeat must get through while every task runs. */
+const CONCURRENCY = TASKS.length + 1;
 
 export async function startMaintenance(context: Context): Promise<Service> {
   const { log, db, queues, databaseUrl, outages } = context;
+  await refuseForgetfulQueue(context);
   const { telemetry } = context.metrics;
   const queue = context.queue<JobData>(MAINTENANCE_QUEUE);
   const deps: UpkeepDeps = {
@@ -46,8 +47,7 @@ export async function startMaintenance(context: Context): Promise<Service> {
   return {
     checks: baseChecks(context, [MAINTENANCE_QUEUE]),
     stop: async () => {
-      await timers.stop();
-      await worker.close();
+      await Promise.all([timers.stop(), worker.close()]);
     },
   };
 }

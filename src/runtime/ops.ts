@@ -1,6 +1,5 @@
 // The ops process: shows the state of the whole fleet to Prometheus and says whether all that it can see is well. It
 // trades nothing, holds no key, and starts whether or not the venue can be reached.
-
 import { createFleetMetrics } from '../ops/fleet-metrics.ts';
 import { watchHeights } from '../ops/height-metrics.ts';
 import { type JobData, MAINTENANCE_QUEUE, ORDERS_QUEUE } from '../queue/jobs.ts';
@@ -46,8 +45,7 @@ export async function startOps(context: Context): Promise<Service> {
   return {
     checks: [...baseChecks(context, QUEUES), ...venue.checks],
     stop: async () => {
-      await timers.stop();
-      await venue.stop();
+      await Promise.all([timers.stop(), venue.stop()]);
     },
   };
 }

@@ -8,6 +8,8 @@ import { HEARTBEAT, heartbeatSentAt, intentsOf, type JobData } from '../queue/jo
 /** Milliseconds since 1970 are beyond it from 2001 on; a smaller timestamp counts another unit. */
 const MIN_TIMESTAMP_MS = 1e12;
 const FAILED_PAGE = 200;
+/** At most so many a turn: what fails again at once is there again. */
+const FAILED_PAGES = 10;
 
 export type OrdersJobDeps = WakeDeps & {
   /** @param sentAt by the database's clock */
@@ -49,7 +51,8 @@ function shortId(id: string): string {
  * and again is not tried once more, but refused.
  */
 export async function putBackFailed(queue: Queue<JobData>, deps: WakeDeps): Promise<void> {
-  for (let start = 0; ; ) {
+  let start = 0;
+  for (let page = 0; page < FAILED_PAGES && !deps.isStopping(); page++) {
     const jobs = await queue.getFailed(start, start + FAILED_PAGE - 1);
     for (const job of jobs) {
       try {

@@ -67,8 +67,7 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
   return {
     checks: [...baseChecks(context, []), ...venueChecks({ validator, chainId, heights, indexerHeight })],
     stop: async () => {
-      await timers.stop();
-      await loop.stop();
+      await Promise.all([timers.stop(), loop.stop()]);
       await heights.stop();
       await Promise.all([indexer.close(), validator.close()]);
     },

@@ -17,6 +17,7 @@ export type WorkerOptions = {
 };
 
 const SAME_SIGNAL_MS = 500;
+const CLOSE_MS = 3_000;
 
 /** Exit codes: 1 start-up failed or an error that nobody caught, 130 ended by a second signal or by the deadline. */
 export async function runWorker(
@@ -44,9 +45,11 @@ export async function runWorker(
     // A parent that has just died is told by the event, not by an error of this message.
     process.send?.('ready', undefined, {}, () => {});
   } catch (error) {
-    await context?.close().catch(() => {});
     const line = readableError(error);
     console.error(error instanceof ConfigError ? line : `${component} did not start: ${line}`);
+    // What hangs while it closes ends with the process.
+    setTimeout(() => process.exit(1), CLOSE_MS);
+    await context?.close().catch(() => {});
     process.exit(1);
   }
 }

@@ -2,49 +2,96 @@
 // schedules, and heartbeats. A wiped queue gets all of it back from here, without a restart.
 import { SCHEDULES } from '../app/upkeep.ts';
 import { createPollLoop } from '../core/poll-loop.ts';
-import { addHeartbeatJob, addWakeJob, type JobData, MAINTENANCE_QUEUE, ORDERS_QUEUE } from '../queue/jobs.ts';
+import type { Outage } from '../ops/outage.ts';
+import {
+  addHeartbeatJob,
+  addSweepJob,
+  type JobData,
+  MAINTENANCE_QUEUE,
+  ORDERS_QUEUE,
+} from '../queue/jobs.ts';
 import { hasDue } from '../store/due-orders.ts';
 import type { UpkeepTask } from '../store/maintenance.ts';
-import { takeTurn } from '../store/timer-turns.ts';
+import { giveTurnBack, takeTurn } from '../store/timer-turns.ts';
 import type { Context, Service } from './context.ts';
 
 export type Timer = {
-  /** Names the turn: over all processes the same timer has the same name. */
+  /** Names the turn: over all processes on the same queue the same timer has the same name. */
   readonly name: string;
-  /** @param turn the database's time when the turn was taken */
+  /** Throws when it could not be done; whom it asked tells the outage. @param turn the database's time of the turn */
   readonly run: (turn: Date) => Promise<void>;
+};
+
+export type TimerOptions = {
+  /** timers of this kind of process only */
+  readonly own?: readonly Timer[];
+  /** Works on the rows that are due, when the queue takes no wake-up; without it, another process must. */
+  readonly carryOn?: () => Promise<unknown>;
 };
 
 /** The turn of whoever was last must not delay the next one by the jitter of their clocks. */
 const TURN_SHARE = 0.9;
 
-/** @param own timers of this kind of process only */
-export function startTimers(context: Context, own: readonly Timer[] = []): Service {
-  const { config, db, outages } = context;
-  const timers = [...sharedTimers(context), ...own];
-  const intervalMs = config.SWEEP_INTERVAL_MS;
-  const loop = createPollLoop(async () => {
-    // One that fails holds up no other.
-    for (const { name, run } of timers) {
-      const turn = await takeTurn(db, name, intervalMs * TURN_SHARE).catch(outages.database.failed);
-      if (turn === undefined) continue;
-      outages.database.works();
-      await run(turn).then(outages.queue.works, outages.queue.failed);
-    }
-    return intervalMs;
-  });
-  loop.start();
-  return loop;
+export function startTimers(context: Context, { own = [], carryOn }: TimerOptions = {}): Service {
+  // One loop a timer: whatever hangs or fails holds up no other.
+  const loops = [...sharedTimers(context, carryOn), ...own].map((timer) =>
+    createPollLoop(() => takeTurnAndRun(context, timer)),
+  );
+  for (const loop of loops) loop.start();
+  return {
+    stop: async () => {
+      await Promise.all(loops.map((loop) => loop.stop()));
+    },
+  };
 }
 
-function sharedTimers({ db, queue }: Context): readonly Timer[] {
+async function takeTurnAndRun(context: Context, { name, run }: Timer): Promise<number> {
+  const { config, db, queues, outages } = context;
+  const intervalMs = config.SWEEP_INTERVAL_MS;
+  // A process that is set to another queue serves that one: its turns are not these.
+  const timer = queues.kind === 'redis' ? `${name} redis ${config.QUEUE_PREFIX}` : `${name} postgres`;
+  try {
+    const turn = await told(outages.database, takeTurn(db, timer, intervalMs * TURN_SHARE));
+    if (turn !== undefined) {
+      await run(turn).catch(async (error: unknown) => {
+        // Somebody else may be able to; who fails must not hold the turn of the whole fleet.
+        await giveTurnBack(db, timer);
+        throw error;
+      });
+    }
+  } catch {
+    // Told already by the outage of whatever was asked.
+  }
+  return intervalMs;
+}
+
+/** Tells the outage what became of the question. */
+export async function told<Answer>(outage: Outage, question: Promise<Answer>): Promise<Answer> {
+  try {
+    const answer = await question;
+    outage.works();
+    return answer;
+  } catch (error) {
+    outage.failed(error);
+    throw error;
+  }
+}
+
+function sharedTimers({ db, queue, outages }: Context, carryOn: TimerOptions['carryOn']): readonly Timer[] {
   const orders = queue<JobData>(ORDERS_QUEUE);
   const maintenance = queue<JobData>(MAINTENANCE_QUEUE);
   return [
     {
       name: 'sweep',
       run: async () => {
-        if (await hasDue(db)) await addWakeJob(orders, 0);
+        if (!(await told(outages.database, hasDue(db)))) return;
+        try {
+          await told(outages.queue, addSweepJob(orders));
+        } catch (error) {
+          if (carryOn === undefined) throw error;
+          // The rows are the work: a queue that is away, full or read-only must not keep them waiting.
+          await told(outages.database, carryOn());
+        }
       },
     },
     {
@@ -52,15 +99,17 @@ function sharedTimers({ db, queue }: Context): readonly Timer[] {
       run: async () => {
         for (const task of Object.keys(SCHEDULES) as UpkeepTask[]) {
           const { pattern } = SCHEDULES[task];
-          await maintenance.upsertJobScheduler(task, { pattern, tz: 'UTC' }, { name: task });
+          const job = { name: task, opts: { removeOnComplete: true, removeOnFail: true } };
+          await told(outages.queue, maintenance.upsertJobScheduler(task, { pattern, tz: 'UTC' }, job));
         }
       },
     },
     {
       name: 'heartbeats',
       run: async (turn) => {
-        await addHeartbeatJob(orders, turn);
-        await addHeartbeatJob(maintenance, turn);
+        for (const consumed of [orders, maintenance]) {
+          await told(outages.queue, addHeartbeatJob(consumed, turn));
+        }
       },
     },
   ];

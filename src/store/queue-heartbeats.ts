@@ -10,12 +10,15 @@ export type Heartbeat = {
   readonly transitMs: number;
 };
 
-/** @param sentAt the database's time when it was added */
+/**
+ * One that is older than the last is ignored, but for a clock that was set back.
+ * @param sentAt the database's time when it was added
+ */
 export async function recordHeartbeat(db: Database, queue: string, sentAt: Date): Promise<void> {
   await sql`
     INSERT INTO queue_heartbeats AS h (queue, sent_at, received_at) VALUES (${queue}, ${sentAt}, clock_timestamp())
     ON CONFLICT (queue) DO UPDATE SET sent_at = excluded.sent_at, received_at = excluded.received_at
-      WHERE excluded.sent_at >= h.sent_at`.execute(db);
+      WHERE excluded.sent_at >= h.sent_at OR h.received_at > excluded.received_at`.execute(db);
 }
 
 export async function listHeartbeats(db: Database): Promise<Heartbeat[]> {

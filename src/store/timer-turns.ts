@@ -17,3 +17,8 @@ export async function takeTurn(db: Database, timer: string, intervalMs: number):
     RETURNING taken_at`.execute(db);
   return rows[0]?.taken_at;
 }
+
+/** What could not be done in this turn, another process may try at once. */
+export async function giveTurnBack(db: Database, timer: string): Promise<void> {
+  await sql`DELETE FROM timer_turns WHERE timer = ${timer}`.execute(db);
+}

@@ -1,7 +1,6 @@
-// The chain's newest height, by polling a validator. Invariants: the height never goes back while it is current, and a height that
-// has not risen for maxAgeMs is not given out: the node is stuck, or the chain is, and either way a
+// The chain's newest height, by polling a validator. Invariants: the height never goes back while it is current, and a
+// height that has not risen for maxAgeMs is not given out: the node is stuck, or the chain is, and either way a
 // good-til-block computed from it would be wrong.
-
 import { createPollLoop } from '../core/poll-loop.ts';
 import type { Validator } from '../core/ports.ts';
 import { createReadiness } from './readiness.ts';

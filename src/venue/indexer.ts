@@ -58,8 +58,8 @@ export function createIndexer(options: IndexerOptions): Indexer & { readonly clo
     } catch (error) {
       // After a silence there is no time left for another one.
       const isSilence = performance.now() - startedAt > timeoutMs / 2;
-      if (!(error instanceof IndexerError) || isSilence) throw error;
-      await setTimeout(Math.min(error.retryAfterMs ?? REPEAT_AFTER_MS, MAX_REPEAT_AFTER_MS));
+      if (!(error instanceof IndexerError) || isSilence || !isWorthRepeating(error)) throw error;
+      await setTimeout(error.retryAfterMs ?? REPEAT_AFTER_MS);
       return getOnce(path, schema);
     }
   }
@@ -109,6 +109,11 @@ export function createIndexer(options: IndexerOptions): Indexer & { readonly clo
 
     close: () => http.close(),
   };
+}
+
+function isWorthRepeating({ status, retryAfterMs = 0 }: IndexerError): boolean {
+  const isOurFault = status !== undefined && status >= 400 && status < 500 && status !== 429;
+  return !isOurFault && retryAfterMs <= MAX_REPEAT_AFTER_MS;
 }
 
 const plainDecimal = z.string().regex(/^\d+(\.\d+)?$/, 'not a plain decimal');

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { randomIntents } from '../support/intents.ts';
 import { startRedisServer } from '../support/redis-server.ts';
@@ -26,6 +27,27 @@ test(
     await router.settled(recorded);
     await isBack;
     await router.settled(queued, SETTLE_MS);
+    await expectTruth(router);
+  },
+  OUTAGE_TEST_MS,
+);
+
+test(
+  'a Redis that answers but takes no jobs holds up no recorded intent',
+  async () => {
+    await using redis = await startRedisServer();
+    await using router = await startTestRouter({ ...UNHURRIED, redisUrl: redis.url });
+    await router.submitter();
+    await router.reconciler();
+    const client = new Redis(redis.url);
+    // Full: noeviction, which the router requires, refuses every write.
+    await client.config('SET', 'maxmemory', '1');
+    const intents = randomIntents(20, 77, 'full');
+    await expect(router.client.enqueue(intents)).rejects.toThrow(/OOM/);
+    await router.client.enqueue(intents, { until: 'recorded' });
+    await router.settled(intents, SETTLE_MS);
+    await client.config('SET', 'maxmemory', '0');
+    client.disconnect();
     await expectTruth(router);
   },
   OUTAGE_TEST_MS,
