@@ -31,6 +31,8 @@ export type BackendOptions = {
   readonly databaseUrl: string;
   /** Redis only: begins every key; default `{router}` */
   readonly queuePrefix?: string | undefined;
+  /** ms without an answer after which a connection is replaced; each use has its default, tests wait less */
+  readonly maxSilenceMs?: number | undefined;
 };
 
 const DEFAULT_PREFIX = '{router}';
@@ -39,6 +41,9 @@ export function chooseBackend({
   redisUrl,
   databaseUrl,
   queuePrefix = DEFAULT_PREFIX,
+  maxSilenceMs,
 }: BackendOptions): QueueBackend {
-  return redisUrl === undefined ? postgresBackend(databaseUrl) : redisBackend(redisUrl, queuePrefix);
+  return redisUrl === undefined
+    ? postgresBackend(databaseUrl, maxSilenceMs)
+    : redisBackend(redisUrl, queuePrefix, maxSilenceMs);
 }

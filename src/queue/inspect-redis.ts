@@ -1,6 +1,6 @@
 // What `router doctor` asks a Redis: facts only, nothing is written, nothing is judged.
-import type { Cluster, Redis } from 'ioredis';
-import { openAskingRedis } from './open-redis.ts';
+import type { Redis } from 'ioredis';
+import { connectedMasters, openAskingRedis } from './open-redis.ts';
 import { explainErrorsOf } from './redis-errors.ts';
 import { parseRedisUrl, type RedisTarget } from './redis-url.ts';
 
@@ -26,8 +26,7 @@ export async function inspectRedis(url: string): Promise<readonly RedisFacts[]> 
   const { client, close } = openAskingRedis(target);
   const explain = explainErrorsOf(client, target.kind);
   try {
-    await client.ping();
-    const nodes = client.isCluster ? (client as Cluster).nodes('master') : [client as Redis];
+    const nodes = await connectedMasters(client);
     return await Promise.all(nodes.map((node) => inspectNode(node, target.kind)));
   } catch (error) {
     throw explain(error);

@@ -7,6 +7,15 @@ export type RedisClient = Redis | Cluster;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A producer that hangs is worse than one that is told: the intent can be sent again, the sweep finds the rows. */
 const COMMAND_TIMEOUT_MS = 5_000;
+/**
+ * A connection that owes an answer for this long is replaced, and what it owes is asked again; one that owes nothing
+ * may be silent. Without it a connection whose other end is gone would be used, in vain, until TCP gives up. Too low:
+ * a Redis that is busy is connected to again and again. Below COMMAND_TIMEOUT_MS, so that the command itself may
+ * still succeed.
+ */
+const ASKING_SILENCE_MS = 4_000;
+/** Of a worker: above the 10 s that BullMQ waits for a job at most. */
+const WORKER_SILENCE_MS = 30_000;
 /** A command waits for at most one of these pauses. */
 const MAX_ASK_RETRY_MS = 1_000;
 const MAX_WORK_RETRY_MS = 2_000;
@@ -15,15 +24,21 @@ type Use = {
   /** null: a command waits for Redis to come back; a worker needs that */
   readonly maxRetriesPerRequest: number | null;
   readonly commandTimeout?: number;
+  readonly socketTimeout: number;
   readonly retryMs: (times: number) => number;
   /** whether a cluster or a set of sentinels of which none answers is tried again by the client itself */
   readonly isPatient: boolean;
 };
 
 /** For a worker: no command fails because Redis is away. Connects with the first one. */
-export function openWorkerRedis(target: RedisTarget): RedisClient {
+export function openWorkerRedis(target: RedisTarget, maxSilenceMs = WORKER_SILENCE_MS): RedisClient {
   return ending(
-    open(target, { maxRetriesPerRequest: null, retryMs: doubling(MAX_WORK_RETRY_MS), isPatient: true }),
+    open(target, {
+      maxRetriesPerRequest: null,
+      socketTimeout: maxSilenceMs,
+      retryMs: doubling(MAX_WORK_RETRY_MS),
+      isPatient: true,
+    }),
   );
 }
 
@@ -31,11 +46,15 @@ export function openWorkerRedis(target: RedisTarget): RedisClient {
  * For all that is added and asked: a command fails within seconds when Redis is away, and succeeds again when it is
  * back. Connects with the first one.
  */
-export function openAskingRedis(target: RedisTarget): { client: RedisClient; close: () => void } {
+export function openAskingRedis(
+  target: RedisTarget,
+  maxSilenceMs = ASKING_SILENCE_MS,
+): { client: RedisClient; close: () => void } {
   const retryMs = doubling(MAX_ASK_RETRY_MS);
   const client = open(target, {
     maxRetriesPerRequest: 1,
     commandTimeout: COMMAND_TIMEOUT_MS,
+    socketTimeout: maxSilenceMs,
     retryMs,
     isPatient: false,
   });
@@ -69,7 +88,14 @@ function open(target: RedisTarget, { retryMs, isPatient, ...use }: Use): RedisCl
   const { login } = target;
   switch (target.kind) {
     case 'single':
-      return new Redis({ ...common, ...login, ...target.host, db: target.db, retryStrategy: retryMs });
+      return new Redis({
+        ...common,
+        ...login,
+        ...target.host,
+        db: target.db,
+        retryStrategy: retryMs,
+        reconnectOnError: isReplica,
+      });
     case 'cluster':
       return new Cluster([...target.hosts], {
         redisOptions: { ...common, ...login },
@@ -90,12 +116,27 @@ function open(target: RedisTarget, { retryMs, isPatient, ...use }: Use): RedisCl
         sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
         sentinelRetryStrategy: (times) => (isPatient ? retryMs(times) : null),
         retryStrategy: retryMs,
+        reconnectOnError: isReplica,
         sentinels: [...target.hosts],
         name: target.master,
         db: target.db,
       });
     }
   }
+}
+
+/** The name of a hosted Redis points to another server after a failover; the old one lives on as a replica. */
+function isReplica(error: Error): boolean {
+  return error.message.startsWith('READONLY');
+}
+
+/** Every server that holds keys; connects first, for a cluster that is not connected knows none. */
+export async function connectedMasters(client: RedisClient): Promise<readonly Redis[]> {
+  await client.ping();
+  if (client instanceof Redis) return [client];
+  const masters = client.nodes('master');
+  if (masters.length === 0) throw new Error('the cluster has no master');
+  return masters;
 }
 
 function keepName(name: string, callback: (error: null, address: string) => void): void {

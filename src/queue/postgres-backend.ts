@@ -1,7 +1,14 @@
-// The queue in the router's own database, in a schema of its own: nothing else to run, slower than Redis.
+// The queue in the router's own database, in a schema of its own: nothing else to run, slower than Redis. All that a
+// process adds and asks goes through one small pool, whose first contact may fail and is made again; a worker has
+// connections of its own.
 import {
   assertSchemaCompatibility,
+  type BackendFactory,
   createPostgresBackend,
+  type PgPool,
+  PostgresConnection,
+  type PostgresConnectionOptions,
+  PostgresQueueBackend,
   type Processor,
   Queue,
   runMigrations,
@@ -14,11 +21,25 @@ import { workerOptions } from './worker-options.ts';
 const SCHEMA = 'bullmq';
 /** Connections of a worker, besides the one that listens; every job is fetched and finished by a statement. */
 const WORKER_CONNECTIONS = 8;
-/** Of a queue that is only added to and asked. */
-const QUEUE_CONNECTIONS = 2;
+/** Of all queues of a process that are only added to and asked. */
+const ASKING_CONNECTIONS = 2;
 
-/** At most, of one process that works one queue and adds to both. */
-export const CONNECTIONS_OF_A_WORKER = WORKER_CONNECTIONS + 1 + 2 * QUEUE_CONNECTIONS;
+/** At most, of one process that works one queue and adds to any. */
+export const CONNECTIONS_OF_A_WORKER = WORKER_CONNECTIONS + 1 + ASKING_CONNECTIONS;
+
+// The same as in src/store/database.ts, which must not be imported from here.
+const CONNECT_TIMEOUT_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 30_000;
+/** The server's timeout does not help when the server is gone: past this a connection is given up. */
+const MAX_SILENCE_MS = STATEMENT_TIMEOUT_MS + 5_000;
+
+/**
+ * A worker asks again after this many seconds although nobody notified it: a listening connection that fell silent
+ * is not noticed, and BullMQ would rely on it for an hour when a delayed job waits.
+ */
+const MAX_BLOCK_S = 10;
+
+type PostgresFactory = BackendFactory<PostgresQueueBackend, PostgresConnectionOptions>;
 
 /** Throws with what to do unless the queue's own tables are there in this version. */
 export async function requirePostgresQueue(connectionString: string, timeoutMs: number): Promise<void> {
@@ -36,17 +57,37 @@ export async function requirePostgresQueue(connectionString: string, timeoutMs: 
   }
 }
 
-export function postgresBackend(connectionString: string): QueueBackend {
+/** @param maxSilenceMs past this without an answer a statement fails and its connection is replaced */
+export function postgresBackend(connectionString: string, maxSilenceMs = MAX_SILENCE_MS): QueueBackend {
   const connection = (max: number) => ({
     connectionString,
-    schema: SCHEMA,
     max,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    // Also of the connection that listens: it waits between statements and not in one.
+    query_timeout: maxSilenceMs,
+    keepAlive: true,
     application_name: 'dydx-order-router queue',
   });
+  const open = () => {
+    // BullMQ's statements name no schema.
+    const pool: PgPool = new pg.Pool({
+      ...connection(ASKING_CONNECTIONS),
+      options: `-c search_path=${SCHEMA}`,
+    });
+    // An idle connection that breaks is replaced by the next statement.
+    pool.on('error', () => {});
+    return { pool, contact: untilItSucceeds(() => assertSchemaCompatibility(pool, SCHEMA)) };
+  };
+  let shared: ReturnType<typeof open> | undefined;
+  const asking = () => {
+    shared ??= open();
+    return shared;
+  };
   return {
     kind: 'postgres',
     migrate: async () => {
-      const client = new pg.Client({ connectionString });
+      const client = new pg.Client({ connectionString, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
       client.on('error', () => {});
       await client.connect();
       try {
@@ -55,22 +96,52 @@ export function postgresBackend(connectionString: string): QueueBackend {
         await client.end();
       }
     },
-    queue: <Data>(name: string) =>
-      new Queue(
-        name,
-        { connection: connection(QUEUE_CONNECTIONS) },
-        createPostgresBackend,
-      ) as unknown as Queue<Data>,
+    queue: <Data>(name: string) => {
+      const { pool, contact } = asking();
+      const factory: PostgresFactory = (queueName, options) => {
+        // BullMQ remembers a first contact that failed, in both: such a queue would fail for ever.
+        const connection = Object.assign(new PostgresConnection(pool), { waitUntilReady: contact });
+        return Object.assign(new PostgresQueueBackend(connection, queueName, options), {
+          waitUntilReady: contact,
+        });
+      };
+      return new Queue(name, { connection: pool }, factory) as unknown as Queue<Data>;
+    },
     worker: <Data>(name: string, process: Processor<Data>, settings: WorkerSettings) =>
       new Worker(
         name,
         process as Processor,
-        { ...workerOptions(settings), connection: connection(WORKER_CONNECTIONS) },
-        createPostgresBackend,
+        { ...workerOptions(settings), connection: { ...connection(WORKER_CONNECTIONS), schema: SCHEMA } },
+        workerFactory,
       ) as unknown as Worker<Data>,
-    // It is the database, which every process asks anyway.
-    ping: async () => {},
+    ping: async () => {
+      await assertSchemaCompatibility(asking().pool, SCHEMA);
+    },
     hazards: async () => [],
-    close: async () => {},
+    close: async () => {
+      const pool = shared?.pool;
+      shared = undefined;
+      await pool?.end();
+    },
+  };
+}
+
+const workerFactory: PostgresFactory = (...given) =>
+  Object.defineProperty(createPostgresBackend(...given), 'maximumBlockTimeout', { value: MAX_BLOCK_S });
+
+/** Its success is remembered, its failure is not. */
+function untilItSucceeds(work: () => Promise<unknown>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => {
+    if (done !== undefined) return done;
+    const trying = work().then(
+      () => {},
+      (error: unknown) => {
+        done = undefined;
+        throw error;
+      },
+    );
+    done = trying;
+    return trying;
   };
 }

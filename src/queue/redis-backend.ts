@@ -14,11 +14,14 @@ import { workerOptions } from './worker-options.ts';
  */
 const FROM_THE_FIRST_COMMAND = { skipWaitingForReady: true, skipVersionCheck: true } as const;
 
-/** @param prefix begins every key; its braces keep a queue in one slot of a cluster */
-export function redisBackend(url: string, prefix: string): QueueBackend {
+/**
+ * @param prefix begins every key; its braces keep a queue in one slot of a cluster
+ * @param maxSilenceMs of every connection, instead of the defaults in open-redis.ts
+ */
+export function redisBackend(url: string, prefix: string, maxSilenceMs?: number): QueueBackend {
   const target = parseRedisUrl(url);
   const open = () => {
-    const { client, close } = openAskingRedis(target);
+    const { client, close } = openAskingRedis(target, maxSilenceMs);
     return { client, close, explain: explainErrorsOf(client, target.kind) };
   };
   let shared: ReturnType<typeof open> | undefined;
@@ -40,7 +43,7 @@ export function redisBackend(url: string, prefix: string): QueueBackend {
     queue: <Data>(name: string) =>
       new Queue<Data>(name, { connection: asking().client, prefix, ...FROM_THE_FIRST_COMMAND }),
     worker: <Data>(name: string, process: Processor<Data>, settings: WorkerSettings) => {
-      const connection = openWorkerRedis(target);
+      const connection = openWorkerRedis(target, maxSilenceMs);
       const worker = new Worker<Data>(name, process, { ...workerOptions(settings), connection, prefix });
       // What waits for a Redis that is away fails: its jobs are given to another worker later.
       worker.on('closing', () => {

@@ -4,10 +4,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-export const ROOT = join(import.meta.dirname, '..', '..');
+const ROOT = join(import.meta.dirname, '..', '..');
 
 export type Environment = Readonly<Record<string, string | undefined>>;
-export type Finished = { readonly code: number; readonly stdout: string; readonly stderr: string };
+type Finished = { readonly code: number; readonly stdout: string; readonly stderr: string };
 export type Run = (
   command: readonly string[],
   options?: { readonly codes?: readonly number[]; readonly env?: Environment },

@@ -152,7 +152,7 @@ test('a queue that never had a heartbeat is late when the process has waited lon
     baseChecks(context, [ORDERS_QUEUE]),
   );
   await using impatient = await startChecked(
-    { DATABASE_URL: database.url, HEARTBEAT_MAX_AGE_MS: '100' },
+    { DATABASE_URL: database.url, HEARTBEAT_MAX_AGE_MS: '100', SWEEP_INTERVAL_MS: '50' },
     (context) => baseChecks(context, [ORDERS_QUEUE]),
   );
   await expectNotReady(impatient, 'heartbeat_orders', /nobody has taken a heartbeat/);

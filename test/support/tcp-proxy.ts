@@ -6,6 +6,8 @@ export type TcpProxy = AsyncDisposable & {
   readonly port: number;
   /** Undefined: every connection breaks, and new ones are closed at once. */
   readonly aim: (port: number | undefined) => void;
+  /** The connections of now stay open and pass nothing on any more, in either direction; new ones work. */
+  readonly silence: () => void;
 };
 
 export async function startTcpProxy(): Promise<TcpProxy> {
@@ -38,6 +40,9 @@ export async function startTcpProxy(): Promise<TcpProxy> {
     aim: (port) => {
       target = port;
       breakAll();
+    },
+    silence: () => {
+      for (const socket of sockets) socket.unpipe().pause();
     },
     [Symbol.asyncDispose]: async () => {
       breakAll();
