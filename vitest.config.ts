@@ -6,15 +6,21 @@ import { LongestFirst } from './test/support/longest-first.ts';
 
 const legs = chooseLegs(process.env);
 const LOOPED = ['test/e2e/**/*.test.ts', 'test/queue/looped/**/*.test.ts'];
-const shared = { pool: 'forks', testTimeout: 60_000, hookTimeout: 60_000 } as const;
+const shared = {
+  pool: 'forks',
+  setupFiles: 'test/support/child-environment.ts',
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+} as const;
 
 export default defineConfig({
   test: {
     coverage,
     globalSetup: 'test/support/services.ts',
     reporters: ['default', './test/support/count-reporter.ts'],
-    // Files share two cores with PostgreSQL, Redis and the processes that they start; most of them wait for blocks.
-    maxWorkers: 3,
+    // Files share two cores with PostgreSQL, Redis and the processes that they start; most of them wait for blocks,
+    // so that a fourth finds a core idle.
+    maxWorkers: 4,
     sequence: { sequencer: LongestFirst },
     projects: [
       {

@@ -173,9 +173,12 @@ function redisVersionNumber(version: string): number {
 }
 
 export function judgeRedisEviction(nodes: readonly RedisFacts[], isProduction: boolean): Judgement {
-  const evicting = nodes.find(({ policy }) => policy !== undefined && policy !== 'noeviction');
+  const evicting = nodes.find(({ policy }) => policy !== 'noeviction');
   const judge = isProduction ? fail : warn;
-  if (evicting) return judge(`maxmemory-policy ${evicting.policy}`, 'it loses jobs: set noeviction');
+  if (evicting?.policy !== undefined) {
+    return judge(`maxmemory-policy ${evicting.policy}`, 'it loses jobs: set noeviction');
+  }
+  if (evicting) return judge('maxmemory-policy not told', 'allow INFO to the user in REDIS_URL');
   const memory = nodes.map(({ usedMemory }) => usedMemory).join(', ');
   return ok(`noeviction, ${memory} in use`);
 }
@@ -184,6 +187,9 @@ export function judgeRedisPersistence(nodes: readonly RedisFacts[], isProduction
   const judge = isProduction ? fail : warn;
   if (nodes.some(({ isAppendOnly }) => isAppendOnly === false)) {
     return judge('appendonly no', 'a crash loses jobs: set appendonly yes and appendfsync always');
+  }
+  if (nodes.some(({ isAppendOnly }) => isAppendOnly === undefined)) {
+    return judge('persistence not told', 'allow INFO to the user in REDIS_URL');
   }
   if (nodes.some(({ isAofBroken }) => isAofBroken)) {
     return fail('the last write to its append-only file failed', "look at Redis's log and its disk");

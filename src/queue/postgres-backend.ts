@@ -1,10 +1,10 @@
 // The queue in the router's own database, in a schema of its own: nothing else to run, slower than Redis. All that a
 // process adds and asks goes through one small pool, whose first contact may fail and is made again; a worker has
 // connections of its own.
+import type { EventEmitter } from 'node:events';
 import {
   assertSchemaCompatibility,
   type BackendFactory,
-  createPostgresBackend,
   type PgPool,
   PostgresConnection,
   type PostgresConnectionOptions,
@@ -71,10 +71,9 @@ export function postgresBackend(connectionString: string, maxSilenceMs = MAX_SIL
   });
   const open = () => {
     // BullMQ's statements name no schema.
-    const pool: PgPool = new pg.Pool({
-      ...connection(ASKING_CONNECTIONS),
-      options: `-c search_path=${SCHEMA}`,
-    });
+    const options = `-c search_path=${SCHEMA}`;
+    // A Pool is what BullMQ takes; its types are worded so that pg's do not fit.
+    const pool = new pg.Pool({ ...connection(ASKING_CONNECTIONS), options }) as unknown as PgPool;
     // An idle connection that breaks is replaced by the next statement.
     pool.on('error', () => {});
     return { pool, contact: untilItSucceeds(() => assertSchemaCompatibility(pool, SCHEMA)) };
@@ -100,8 +99,8 @@ export function postgresBackend(connectionString: string, maxSilenceMs = MAX_SIL
       const { pool, contact } = asking();
       const factory: PostgresFactory = (queueName, options) => {
         // BullMQ remembers a first contact that failed, in both: such a queue would fail for ever.
-        const connection = Object.assign(new PostgresConnection(pool), { waitUntilReady: contact });
-        return Object.assign(new PostgresQueueBackend(connection, queueName, options), {
+        const lasting = Object.assign(new PostgresConnection(pool), { waitUntilReady: contact });
+        return Object.assign(new PostgresQueueBackend(lasting, queueName, options), {
           waitUntilReady: contact,
         });
       };
@@ -126,8 +125,31 @@ export function postgresBackend(connectionString: string, maxSilenceMs = MAX_SIL
   };
 }
 
-const workerFactory: PostgresFactory = (...given) =>
-  Object.defineProperty(createPostgresBackend(...given), 'maximumBlockTimeout', { value: MAX_BLOCK_S });
+const workerFactory: PostgresFactory = (name, options) => {
+  const connection = new PostgresConnection(options.connection);
+  const { getListenClient } = connection;
+  const wrapped = new WeakSet<object>();
+  // A client whose LISTEN was not answered would be asked for ever, and its worker would fetch nothing: told as an
+  // error of the client, BullMQ opens another one.
+  connection.getListenClient = async () => {
+    const client = await getListenClient.call(connection);
+    if (wrapped.has(client)) return client;
+    wrapped.add(client);
+    const { query } = client;
+    return Object.assign(client, {
+      query: async (text: string, params?: readonly unknown[]) => {
+        try {
+          return await query.call(client, text, params);
+        } catch (error) {
+          (client as unknown as EventEmitter).emit('error', error);
+          throw error;
+        }
+      },
+    });
+  };
+  const backend = new PostgresQueueBackend(connection, name, options, true, name);
+  return Object.defineProperty(backend, 'maximumBlockTimeout', { value: MAX_BLOCK_S });
+};
 
 /** Its success is remembered, its failure is not. */
 function untilItSucceeds(work: () => Promise<unknown>): () => Promise<void> {

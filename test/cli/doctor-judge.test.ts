@@ -167,7 +167,11 @@ describe('Redis', () => {
     const evicting = of({}, { policy: 'allkeys-lru' });
     const forgetful = of({ isAppendOnly: false });
     expect(judge.judgeRedisEviction(of({}), true).status).toBe('ok');
-    expect(judge.judgeRedisEviction(of({ policy: undefined }), true).status).toBe('ok');
+    expect(judge.judgeRedisEviction(of({ policy: undefined }), true)).toMatchObject({
+      status: 'FAIL',
+      found: 'maxmemory-policy not told',
+    });
+    expect(judge.judgeRedisPersistence(of({ isAppendOnly: undefined }), false).status).toBe('warn');
     expect(judge.judgeRedisEviction(evicting, true).status).toBe('FAIL');
     expect(judge.judgeRedisEviction(evicting, false).status).toBe('warn');
     expect(judge.judgeRedisPersistence(of({}), true).status).toBe('ok');

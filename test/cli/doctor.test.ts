@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
 import { startPaper } from '../../src/paper/paper.ts';
+import { bareEnvironment } from '../support/child-environment.ts';
 import { administer, createDatabase } from '../support/databases.ts';
 import { startRedisServer } from '../support/redis-server.ts';
 
@@ -27,7 +28,7 @@ async function doctor(settings: Settings, flags: readonly string[] = ['--json'])
   const folder = mkdtempSync(join(tmpdir(), 'router-doctor-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const child = spawn(process.execPath, [CLI, 'doctor', ...flags], {
-    env: { PATH: process.env['PATH'] ?? '', DATA_DIR: folder, ...settings },
+    env: { ...bareEnvironment(), DATA_DIR: folder, ...settings },
     cwd: folder,
     stdio: ['ignore', 'pipe', 'inherit'],
     timeout: MAX_MS,

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { bareEnvironment } from '../support/child-environment.ts';
 import { exitOf } from '../support/router.ts';
 
 const WORKERS = join(import.meta.dirname, '..', '..', 'workers');
@@ -25,7 +26,7 @@ export function startWorkerProcess(name: string, settings: Readonly<Record<strin
   const folder = mkdtempSync(join(tmpdir(), 'router-start-'));
   const child = spawn(process.execPath, [join(WORKERS, `${name}.ts`)], {
     // Not ours: a setting of whoever runs the tests must not help.
-    env: { PATH: process.env['PATH'] ?? '', DATA_DIR: folder, ...settings },
+    env: { ...bareEnvironment(), DATA_DIR: folder, ...settings },
     cwd: folder,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });

@@ -63,7 +63,10 @@ test.for(INDEXER_FAULTS.map((fault, index) => [JSON.stringify(fault), fault, ind
 );
 
 test('an answer that was lost after acceptance is found by the same bytes, once', async () => {
-  await using router = await startTestRouter({ paper: { blockMs: 100 } });
+  await using router = await startTestRouter({
+    paper: { blockMs: 400 },
+    settings: { IOC_GOOD_TIL_BLOCKS: '20' },
+  });
   await router.submitter();
   await router.reconciler();
   router.paper.faults.add({ on: 'broadcast', action: 'drop_after', count: 1 });
@@ -84,7 +87,10 @@ test('an answer that was lost after acceptance is found by the same bytes, once'
 });
 
 test('a refusal for now is answered with a later good-til-block and the same order id', async () => {
-  await using router = await startTestRouter({ paper: { blockMs: 200 } });
+  await using router = await startTestRouter({
+    paper: { blockMs: 400 },
+    settings: { VALIDATOR_TIMEOUT_MS: '20000', RESEND_AFTER_MS: '30000' },
+  });
   await router.submitter();
   await router.reconciler();
   const params = { codespace: 'clob', code: 5001, log: 'rate limited' };

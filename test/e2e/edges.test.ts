@@ -15,11 +15,11 @@ const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 
 test('an intent that was recorded in time is told as a duplicate after its submit_by, not as refused', async () => {
   await using router = await startTestRouter();
-  const submit_by = new Date(Date.now() + 200).toISOString();
+  const submit_by = new Date(Date.now() + 3_000).toISOString();
   const [intent] = randomIntents(1, 41, 'again').map((one) => ({ ...one, submit_by }));
   if (intent === undefined) throw new Error('no intent');
   expect((await router.client.enqueue(intent, { until: 'recorded' })).outcome).toBe('recorded');
-  await expect.poll(() => Date.now() > Date.parse(submit_by)).toBe(true);
+  await expect.poll(() => Date.now() > Date.parse(submit_by), { timeout: 10_000 }).toBe(true);
   expect((await router.client.enqueue(intent)).outcome).toBe('duplicate');
   expect((await router.client.enqueue({ ...intent, client_id: 'new' })).outcome).toBe('invalid');
 });
@@ -145,7 +145,7 @@ test('a request that waits for a socket until after its deadline is dropped unse
   const first = validator.broadcast(Buffer.from('first'));
   let mayLeave = true;
   const second = validator.broadcast(Buffer.from('second'), () => mayLeave);
-  await expect.poll(() => arrived).toBe(1);
+  await expect.poll(() => arrived, { timeout: 10_000 }).toBe(1);
   mayLeave = false;
   release[0]?.();
   expect((await first).kind).toBe('no_answer');
@@ -195,7 +195,7 @@ async function withOneFill(router: TestRouter) {
 }
 
 test('a list of fills that is shorter than it says, or lacks what was booked, settles nothing', async () => {
-  await using router = await startTestRouter({ paper: { blockMs: 50 } });
+  await using router = await startTestRouter({ paper: { blockMs: 400 } });
   const { fills, run, status } = await withOneFill(router);
   expect(await run(100_000, [], fills.length)).toEqual({ fills: 0, settled: 0 });
   expect(await run(10, fills.slice(0, 1), 1)).toEqual({ fills: 1, settled: 0 });
@@ -210,7 +210,7 @@ test('a list of fills that is shorter than it says, or lacks what was booked, se
 });
 
 test('an indexer height far ahead of the chain settles nothing and is not kept', async () => {
-  await using router = await startTestRouter({ paper: { blockMs: 50 } });
+  await using router = await startTestRouter({ paper: { blockMs: 400 } });
   const { fills, run, status } = await withOneFill(router);
   expect(await run(999_999_999, fills, fills.length, 50)).toMatchObject({ settled: 0 });
   expect(await status()).toBe('PARTIALLY_FILLED');

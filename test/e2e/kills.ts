@@ -1,6 +1,6 @@
 // Seeded SIGKILLs of real worker processes; after each one the books must be proven and agree with the exchange.
 import { expect, inject } from 'vitest';
-import { randomBySeed, randomIntents } from '../support/intents.ts';
+import { randomBySeed, randomIntents, unhurried } from '../support/intents.ts';
 import { exitOf, startTestRouter, type TestRouter } from '../support/router.ts';
 
 export type KillPoint = 'before_send' | 'after_send' | 'mid_page';
@@ -9,7 +9,7 @@ const INTENTS_PER_KILL = 8;
 
 async function killOnce(router: TestRouter, point: KillPoint, seed: number): Promise<void> {
   const random = randomBySeed(seed);
-  const intents = randomIntents(INTENTS_PER_KILL, seed, `${point}-${seed}`);
+  const intents = unhurried(randomIntents(INTENTS_PER_KILL, seed, `${point}-${seed}`));
   // Half of the intents come as jobs, half as rows of a door: both ways must survive.
   const enqueue = async () => {
     await router.client.enqueue(intents.slice(0, INTENTS_PER_KILL / 2));
@@ -41,7 +41,10 @@ async function killOnce(router: TestRouter, point: KillPoint, seed: number): Pro
 
 /** @param seeds one kill each */
 export async function killAndCompare(point: KillPoint, seeds: readonly number[]): Promise<void> {
-  await using router = await startTestRouter({ paper: { blockMs: 50 } });
+  await using router = await startTestRouter({
+    paper: { blockMs: 100 },
+    settings: { IOC_GOOD_TIL_BLOCKS: '15' },
+  });
   for (const seed of seeds) await killOnce(router, point, seed);
   // Every order reached the exchange under one id, and none was filled beyond its size.
   const { orders } = router.paper.truth();

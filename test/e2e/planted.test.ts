@@ -1,14 +1,14 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { summarize } from '../../src/cli/summary.ts';
-import { randomIntents } from '../support/intents.ts';
+import { randomIntents, unhurried } from '../support/intents.ts';
 import { startTestRouter } from '../support/router.ts';
 
 test('one planted false proof and one planted false figure are each found, and nothing else', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter({ paper: { blockMs: 100 } });
   await router.submitter();
   await router.reconciler();
-  const intents = randomIntents(30, 23, 'planted');
+  const intents = unhurried(randomIntents(30, 23, 'planted'));
   await router.client.enqueue(intents);
   await router.settled(intents);
   const run = { intents: 30, refused: 0, startedMs: Date.now() };

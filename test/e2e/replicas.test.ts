@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { IntentInput } from '../../src/core/intent.ts';
-import { randomIntents } from '../support/intents.ts';
+import { randomIntents, unhurried } from '../support/intents.ts';
 import { exitOf, readyOf, startTestRouter, type TestRouter } from '../support/router.ts';
 import { expectTruth, SETTLE_MS, UNHURRIED } from './outage.ts';
 
@@ -40,7 +40,7 @@ test('a rolling restart under 200 orders/s loses nothing and doubles nothing', a
   await using router = await startTestRouter(UNHURRIED);
   await router.reconciler();
   const first = await Promise.all([startReplica(router), startReplica(router)]);
-  const intents = randomIntents(1600, 81, 'rolling');
+  const intents = unhurried(randomIntents(1200, 81, 'rolling'));
   const trading = trade(router, intents);
   for (const old of first) await replace(router, old);
   // More replicas, and fewer again.

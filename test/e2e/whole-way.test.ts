@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { findOrder } from '../../src/store/reads.ts';
-import { randomIntents } from '../support/intents.ts';
+import { randomIntents, unhurried } from '../support/intents.ts';
 import { startTestRouter } from '../support/router.ts';
 
 const EXAMPLES = readFileSync(join(import.meta.dirname, '..', '..', 'examples', 'intents.jsonl'), 'utf8')
@@ -25,8 +25,13 @@ const ENDS: readonly [RegExp, string, string][] = [
 
 /** Slow enough that no answer comes too late and no order outlives its blocks before it is sent. */
 const UNHURRIED = {
-  paper: { blockMs: 150 },
-  settings: { VALIDATOR_TIMEOUT_MS: '5000', RESEND_AFTER_MS: '8000', IOC_GOOD_TIL_BLOCKS: '20' },
+  paper: { blockMs: 400 },
+  settings: {
+    VALIDATOR_TIMEOUT_MS: '20000',
+    RESEND_AFTER_MS: '30000',
+    JOB_LOCK_MS: '30000',
+    IOC_GOOD_TIL_BLOCKS: '20',
+  },
 };
 
 test('every kind of example order ends as it must, proven, and in agreement with the exchange', async () => {
@@ -55,10 +60,10 @@ test('every kind of example order ends as it must, proven, and in agreement with
 });
 
 test('the same intents again are told as duplicates and sent no second time', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(UNHURRIED);
   await router.submitter();
   await router.reconciler();
-  const intents = randomIntents(20, 7, 'again');
+  const intents = unhurried(randomIntents(20, 7, 'again'));
   await router.client.enqueue(intents);
   await router.settled(intents);
   const before = router.paper.truth().orders;
@@ -67,7 +72,7 @@ test('the same intents again are told as duplicates and sent no second time', as
   const [changed] = await router.client.enqueue([{ ...intents[0], size: '123' }]);
   expect(changed?.outcome).toBe('conflict');
   // A later order has gone through the same queue: whatever the repeats had caused would be there by now.
-  const later = randomIntents(1, 8, 'later');
+  const later = unhurried(randomIntents(1, 8, 'later'));
   await router.client.enqueue(later);
   await router.settled(later);
   expect(before).toHaveLength(20);
@@ -82,7 +87,7 @@ test('the same intents again are told as duplicates and sent no second time', as
 
 test('orders that were only recorded are signed and sent when a submitter comes', async () => {
   await using router = await startTestRouter(UNHURRIED);
-  const intents = randomIntents(250, 11, 'recorded');
+  const intents = unhurried(randomIntents(250, 11, 'recorded'));
   const results = await router.client.enqueue(intents, { until: 'recorded' });
   expect(new Set(results.map(({ outcome }) => outcome))).toEqual(new Set(['recorded']));
   await router.submitter();
@@ -98,7 +103,7 @@ test('two submitters on one account send every order once', async () => {
   await router.submitter();
   await router.reconciler();
   await router.reconciler();
-  const intents = randomIntents(300, 13, 'two');
+  const intents = unhurried(randomIntents(300, 13, 'two'));
   await router.client.enqueue(intents.slice(0, 150));
   await router.client.enqueue(intents.slice(150), { until: 'recorded' });
   await router.settled(intents);
@@ -108,7 +113,7 @@ test('two submitters on one account send every order once', async () => {
 
 test('an order whose submit_by passes before a submitter comes expires as never sent', async () => {
   await using router = await startTestRouter();
-  const submit_by = new Date(Date.now() + 1_500).toISOString();
+  const submit_by = new Date(Date.now() + 3_000).toISOString();
   const intents = randomIntents(3, 17, 'late').map((intent) => ({ ...intent, submit_by }));
   await router.client.enqueue(intents.slice(0, 2));
   await router.client.enqueue(intents.slice(2), { until: 'recorded' });

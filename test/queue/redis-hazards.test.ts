@@ -7,6 +7,8 @@ import { startRedisServer } from '../support/redis-server.ts';
 import { useQueue } from './redis-use.ts';
 
 const EVICTS = /evicts keys.*maxmemory-policy allkeys-lru.*set noeviction/;
+const UNKNOWN_POLICY = /^cannot tell whether Redis evicts keys.*INFO is refused or incomplete/;
+const UNKNOWN_AOF = /^cannot tell whether Redis writes each job to its disk: INFO is refused or incomplete/;
 const FORGETS = /appendonly no.*set appendonly yes/;
 
 test.each([
@@ -15,11 +17,25 @@ test.each([
   ['aof_enabled:0\r\nmaxmemory_policy:noeviction', [FORGETS]],
   ['maxmemory_policy:allkeys-lru\naof_enabled:0\n', [EVICTS, FORGETS]],
   // A hosted server that shows neither.
-  ['used_memory:1\r\n', []],
+  ['used_memory:1\r\n', [UNKNOWN_POLICY, UNKNOWN_AOF]],
+  ['maxmemory_policy:noeviction\r\n', [UNKNOWN_AOF]],
+  ['aof_enabled:1\r\n', [UNKNOWN_POLICY]],
+  ['', [UNKNOWN_POLICY, UNKNOWN_AOF]],
 ])('%j', (info, hazards) => {
   const found = hazardsIn(info);
   expect(found).toHaveLength(hazards.length);
   for (const [index, hazard] of hazards.entries()) expect(found[index]).toMatch(hazard);
+});
+
+test('a Redis whose user may not ask INFO is not taken for a safe one', async () => {
+  await using server = await startRedisServer({
+    args: ['--user', 'app', 'on', '>secret', '~*', '&*', '+@all', '-info'],
+  });
+  await using queue = useQueue(server.url.replace('//', '//app:secret@'));
+  expect(await queue.backend.hazards()).toEqual([
+    expect.stringMatching(UNKNOWN_POLICY),
+    expect.stringMatching(UNKNOWN_AOF),
+  ]);
 });
 
 test.each([

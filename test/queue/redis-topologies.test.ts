@@ -17,13 +17,21 @@ const SECOND = range(20, 40);
 test('a cluster with a password takes jobs, and works them off', async () => {
   await using cluster = await startRedisCluster(3, PASSWORD);
   await using queue = useQueue(cluster.url);
-  await queue.backend.ping();
   expect(await queue.backend.hazards()).toEqual([]);
   await Promise.all(FIRST.map(queue.add));
   await queue.startWorker();
   await queue.worked(FIRST);
   await Promise.all(SECOND.map(queue.add));
   await queue.worked(SECOND);
+});
+
+test('one node of a cluster that evicts is found by the first question', async () => {
+  await using cluster = await startRedisCluster(3);
+  const direct = new Redis({ port: cluster.nodes[1]?.port ?? 0 });
+  await direct.config('SET', 'maxmemory-policy', 'allkeys-lru');
+  direct.disconnect();
+  await using queue = useQueue(cluster.url);
+  expect(await queue.backend.hazards()).toEqual([expect.stringContaining('maxmemory-policy allkeys-lru')]);
 });
 
 test('a cluster that goes away: a producer is told at once, and all goes on when it is back', async () => {

@@ -1,5 +1,5 @@
-// A queue with a worker on a Redis, as the processes of the router have it.
-import { chooseBackend, type QueueBackend } from '../../src/queue/backend.ts';
+// A queue with a worker, as the processes of the router have it.
+import { type BackendOptions, chooseBackend, type QueueBackend } from '../../src/queue/backend.ts';
 
 export type UsedQueue = AsyncDisposable & {
   readonly backend: QueueBackend;
@@ -14,8 +14,14 @@ export type UsedQueue = AsyncDisposable & {
 
 const WAIT_MS = 20_000;
 
-export function useQueue(redisUrl: string): UsedQueue {
-  const backend = chooseBackend({ redisUrl, databaseUrl: 'postgres://nobody@localhost/unused' });
+type Where = Pick<BackendOptions, 'redisUrl' | 'maxSilenceMs'>;
+
+export function useQueue(where: string | Where): UsedQueue {
+  const options = typeof where === 'string' ? { redisUrl: where } : where;
+  return useBackend(chooseBackend({ databaseUrl: 'postgres://nobody@localhost/unused', ...options }));
+}
+
+export function useBackend(backend: QueueBackend): UsedQueue {
   const queue = backend.queue<{ n: number }>('orders');
   queue.on('error', () => {});
   const done = new Set<number>();
@@ -32,7 +38,7 @@ export function useQueue(redisUrl: string): UsedQueue {
         async (job) => {
           done.add(job.data.n);
         },
-        { concurrency: 8, backoff: () => 50 },
+        { concurrency: 8, drainDelay: 1, backoff: () => 50 },
       );
       worker.on('error', () => {});
       stopWorker = () => worker.close();

@@ -1,7 +1,22 @@
-// The whole way with its blocks, kills and outages takes longest: started last, it would run alone at the end.
+// What takes longest starts first, or it would run alone at the end: outages, which mostly wait, then the kills and
+// processes of the whole way, and last what takes a second or two.
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-const FIRST = ['/e2e/kill-', '/e2e/', '/cli/'];
+const FIRST = [
+  '/e2e/redis-down.',
+  '/e2e/postgres-down.',
+  '/cli/up.',
+  '/e2e/kill-submitter',
+  '/e2e/whole-way.',
+  '/e2e/doubt.',
+  '/e2e/',
+  '/cli/bad-start.',
+  '/cli/doctor.',
+  '/cli/',
+  '/queue/redis-',
+  '/runtime/',
+  '/store/embedded-',
+];
 
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

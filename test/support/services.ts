@@ -10,6 +10,7 @@ import { openDatabase } from '../../src/store/database.ts';
 import { startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
 import { migrate } from '../../src/store/migrator.ts';
 
+import { startCompileCache } from './compile-cache.ts';
 import { administer, urlOf } from './databases.ts';
 import { chooseLegs, type QueueKind } from './legs.ts';
 import { startRedisServer } from './redis-server.ts';
@@ -19,6 +20,7 @@ declare module 'vitest' {
     readonly serverUrl: string;
     readonly templateName: string;
     readonly redisUrl: string | undefined;
+    readonly compileCache: string;
     readonly legs: readonly QueueKind[];
     readonly queueKind: QueueKind;
   }
@@ -27,7 +29,13 @@ declare module 'vitest' {
 type Server = { readonly from: string; readonly url: string; readonly stop: () => Promise<void> };
 
 /** The cluster is thrown away: nothing of it must outlive a crash of the machine. */
-const FAST_POSTGRES = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=300'];
+const FAST_POSTGRES = [
+  'fsync=off',
+  'synchronous_commit=off',
+  'full_page_writes=off',
+  'autovacuum=off',
+  'max_connections=300',
+];
 /** Like a Redis of production to look at, without waiting for the disk. */
 const FAST_REDIS = ['--appendonly', 'yes', '--appendfsync', 'no', '--maxmemory-policy', 'noeviction'];
 
@@ -42,11 +50,18 @@ async function startPostgres(): Promise<Server> {
     return { from: 'a container', ...(await (await containers()).startPostgresContainer()) };
   const folder = mkdtempSync(join(tmpdir(), 'router-test-'));
   const server = await startEmbeddedPostgres({ folder: join(folder, 'postgres'), settings: FAST_POSTGRES });
+  await cheapenLogin(server.url);
   const stop = async () => {
     await server.stop();
     rmSync(folder, { recursive: true, force: true });
   };
   return { from: 'an embedded PostgreSQL', url: server.url, stop };
+}
+
+/** The same password by the same method, without its 4096 rounds: tests connect thousands of times. */
+async function cheapenLogin(url: string): Promise<void> {
+  const { username, password } = new URL(url);
+  await administer(url, `SET scram_iterations = 1; ALTER ROLE ${username} PASSWORD '${password}'`);
 }
 
 async function startRedis(): Promise<Server> {
@@ -58,7 +73,7 @@ async function startRedis(): Promise<Server> {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const postgres = await startPostgres();
+  const [postgres, compileCache] = await Promise.all([startPostgres(), startCompileCache()]);
   const redis = chooseLegs(process.env).includes('redis') ? await startRedis() : undefined;
   console.log(`tests run on ${[postgres, redis].flatMap((server) => server?.from ?? []).join(' and ')}`);
 
@@ -72,10 +87,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('serverUrl', postgres.url);
   project.provide('templateName', templateName);
   project.provide('redisUrl', redis?.url);
+  project.provide('compileCache', compileCache.folder);
 
   return async () => {
     await administer(postgres.url, `DROP DATABASE IF EXISTS ${templateName} WITH (FORCE)`);
     await postgres.stop();
     await redis?.stop();
+    compileCache.remove();
   };
 }
