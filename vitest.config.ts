@@ -1,17 +1,29 @@
 // Everything that touches a queue runs once on each of them, everything else once.
 import { defineConfig } from 'vitest/config';
 import { coverage } from './test/support/coverage.ts';
-import { chooseLegs } from './test/support/legs.ts';
+import { chooseLegs, type QueueKind } from './test/support/legs.ts';
 import { LongestFirst } from './test/support/longest-first.ts';
 
-const legs = chooseLegs(process.env);
+const { queues, hasOwnRedis } = chooseLegs(process.env);
 const LOOPED = ['test/e2e/**/*.test.ts', 'test/queue/looped/**/*.test.ts'];
+/** They start a redis-server, some in one test of many. */
+const OWN_REDIS = [
+  'test/cli/{bad-start,doctor}.test.ts',
+  'test/queue/{redis-backend,redis-hazards,redis-topologies,silence}.test.ts',
+];
+const OWN_REDIS_LOOPED = ['test/e2e/{queue-wiped,redis-down}.test.ts'];
 const shared = {
   pool: 'forks',
   setupFiles: 'test/support/child-environment.ts',
   testTimeout: 60_000,
   hookTimeout: 60_000,
 } as const;
+
+function excludedFrom(queueKind: QueueKind): string[] {
+  // The other queue has no Redis to lose.
+  if (queueKind === 'postgres') return ['test/e2e/redis-down.test.ts'];
+  return hasOwnRedis ? [] : OWN_REDIS_LOOPED;
+}
 
 export default defineConfig({
   test: {
@@ -24,16 +36,20 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     projects: [
       {
-        test: { ...shared, name: 'once', include: ['test/**/*.test.ts'], exclude: LOOPED, provide: { legs } },
+        test: {
+          ...shared,
+          name: 'once',
+          include: ['test/**/*.test.ts'],
+          exclude: hasOwnRedis ? LOOPED : [...LOOPED, ...OWN_REDIS],
+        },
       },
-      ...legs.map((queueKind) => ({
+      ...queues.map((queueKind) => ({
         test: {
           ...shared,
           name: `${queueKind} queue`,
           include: LOOPED,
-          // The other queue has no Redis to lose.
-          exclude: queueKind === 'redis' ? [] : ['test/e2e/redis-down.test.ts'],
-          provide: { queueKind, legs },
+          exclude: excludedFrom(queueKind),
+          provide: { queueKind, queues },
         },
       })),
     ],

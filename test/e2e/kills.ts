@@ -55,8 +55,8 @@ export async function killAndCompare(point: KillPoint, seeds: readonly number[])
 
 /** The share of these seeds that belongs to this leg's queue: together the legs run them all. */
 export function seedsFrom(first: number, count: number): number[] {
-  const legs = inject('legs');
-  const mine = legs.indexOf(inject('queueKind'));
+  const queues = inject('queues');
+  const mine = queues.indexOf(inject('queueKind'));
   const seeds = Array.from({ length: count }, (_, index) => first + index);
-  return seeds.filter((_, index) => index % legs.length === mine);
+  return seeds.filter((_, index) => index % queues.length === mine);
 }

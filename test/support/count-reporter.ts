@@ -1,6 +1,6 @@
 // The last line of a run, for machines: "N passed, N failed".
 import type { Reporter, TestModule } from 'vitest/node';
-import { whyNoRedis } from './legs.ts';
+import { chooseLegs } from './legs.ts';
 
 export default class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
@@ -15,8 +15,7 @@ export default class CountReporter implements Reporter {
       }
     }
     const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
-    const why = whyNoRedis(process.env);
-    if (why !== undefined) process.stdout.write(`\nNOT RUN: the suite on the Redis queue, for ${why}\n`);
+    for (const what of chooseLegs(process.env).notRun) process.stdout.write(`\nNOT RUN: ${what}\n`);
     process.stdout.write(`\n${counts.passed} passed, ${counts.failed} failed${skipped}\n`);
   }
 }

@@ -21,7 +21,7 @@ declare module 'vitest' {
     readonly templateName: string;
     readonly redisUrl: string | undefined;
     readonly compileCache: string;
-    readonly legs: readonly QueueKind[];
+    readonly queues: readonly QueueKind[];
     readonly queueKind: QueueKind;
   }
 }
@@ -74,7 +74,7 @@ async function startRedis(): Promise<Server> {
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const [postgres, compileCache] = await Promise.all([startPostgres(), startCompileCache()]);
-  const redis = chooseLegs(process.env).includes('redis') ? await startRedis() : undefined;
+  const redis = chooseLegs(process.env).queues.includes('redis') ? await startRedis() : undefined;
   console.log(`tests run on ${[postgres, redis].flatMap((server) => server?.from ?? []).join(' and ')}`);
 
   const templateName = `router_template_${process.pid}`;
