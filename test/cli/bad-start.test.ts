@@ -3,7 +3,8 @@
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { createDatabase } from '../support/databases.ts';
-import { freePort, startRedisServer } from '../support/redis-server.ts';
+import { freePort } from '../support/free-port.ts';
+import { startRedisServer } from '../support/redis-server.ts';
 import { startWorkerProcess } from './worker-process.ts';
 
 type Settings = Readonly<Record<string, string>>;

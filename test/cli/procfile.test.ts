@@ -1,11 +1,11 @@
 // Every line of the Procfile, started as a process manager starts it: by a shell, with a PORT of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, inject, onTestFinished, test } from 'vitest';
 import { createDatabase } from '../support/databases.ts';
+import { freePort } from '../support/free-port.ts';
 import { exitOf } from '../support/router.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -20,15 +20,6 @@ const lines = new Map(
       return [name, command];
     }),
 );
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
 
 function start(name: string, env: Readonly<Record<string, string>>): ChildProcess {
   const child = spawn('sh', ['-c', lines.get(name) ?? 'exit 9'], {

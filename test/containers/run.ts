@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { environmentSchema } from '../../src/config.ts';
+import { freePort } from '../support/free-port.ts';
 import { proveOneFill, submitExamples, untilFinal } from './orders.ts';
-import { createRun, type Environment, freePort, type Run } from './shell.ts';
+import { createRun, type Environment, type Run } from './shell.ts';
 import {
   killSubmitter,
   type Stack,

@@ -1,6 +1,5 @@
 // Commands of the container test: run to the end, output kept, an error that shows the last lines of it.
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -53,15 +52,4 @@ export async function until<Answer>(
     if (Date.now() > deadline) throw new Error(`not in ${options.timeoutMs / 1000} s: ${describe()}`);
     await sleep(options.everyMs, undefined, { signal: options.signal });
   }
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
