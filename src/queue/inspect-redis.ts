@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import { connectedMasters, openAskingRedis } from './open-redis.ts';
 import { explainErrorsOf } from './redis-errors.ts';
+import { infoReader } from './redis-hazards.ts';
 import { parseRedisUrl, type RedisTarget } from './redis-url.ts';
 
 /** Of one server, or of one master of a cluster. */
@@ -36,8 +37,7 @@ export async function inspectRedis(url: string): Promise<readonly RedisFacts[]> 
 }
 
 async function inspectNode(node: Redis, kind: RedisTarget['kind']): Promise<RedisFacts> {
-  const info = await node.info();
-  const value = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
+  const value = infoReader(await node.info());
   const setting = async (name: string): Promise<string | undefined> => {
     const reply: unknown = await node.config('GET', name).catch(() => []);
     return Array.isArray(reply) && typeof reply[1] === 'string' ? reply[1] : undefined;

@@ -22,9 +22,14 @@ async function askInfo(node: Redis): Promise<string> {
   }
 }
 
+/** Reads one field of what INFO answered. */
+export function infoReader(info: string): (name: string) => string | undefined {
+  return (name) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
+}
+
 /** @param info sections memory and persistence of INFO */
 export function hazardsIn(info: string): string[] {
-  const value = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
+  const value = infoReader(info);
   const hazards: string[] = [];
   const policy = value('maxmemory_policy');
   if (policy === undefined) {
