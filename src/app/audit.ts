@@ -1,5 +1,6 @@
 // Checks the books: is every final status proven by what is stored, and do they agree with the exchange's own truth?
 import { compareWithTruth, type Mismatch, type OurOrder, type VenueTruth } from '../core/compare.ts';
+import { whyHistoryBroken } from '../core/history.ts';
 import {
   type ProvenAttempt,
   type ProvenFill,
@@ -8,7 +9,7 @@ import {
   whyUnproven,
 } from '../core/proof.ts';
 import { isFinal } from '../core/status.ts';
-import type { OrderEvidence } from '../store/reads.ts';
+import type { OrderStory } from '../store/order-story.ts';
 
 export type Audit = {
   readonly unproven: readonly { readonly order: string; readonly why: string }[];
@@ -17,7 +18,7 @@ export type Audit = {
 
 /** @param truth absent for a real venue: nothing is compared */
 export async function audit(
-  pages: AsyncIterable<readonly OrderEvidence[]>,
+  pages: AsyncIterable<readonly OrderStory[]>,
   truth: VenueTruth | undefined,
 ): Promise<Audit> {
   const unproven: { order: string; why: string }[] = [];
@@ -25,17 +26,16 @@ export async function audit(
   for await (const page of pages) {
     for (const evidence of page) {
       const { order } = evidence;
-      if (isFinal(order.status)) {
-        const why = whyUnprovenOrder(evidence);
-        if (why !== undefined) unproven.push({ order: order.id, why });
-      }
+      const why =
+        (isFinal(order.status) ? whyUnprovenOrder(evidence) : undefined) ?? whyHistoryUnlike(evidence);
+      if (why !== undefined) unproven.push({ order: order.id, why });
       ours.push(ourOrder(evidence));
     }
   }
   return { unproven, mismatched: truth === undefined ? [] : compareWithTruth(ours, truth) };
 }
 
-function ourOrder({ order, fills }: OrderEvidence): OurOrder {
+function ourOrder({ order, fills }: OrderStory): OurOrder {
   return {
     id: order.id,
     orderUuid: order.order_id,
@@ -57,11 +57,44 @@ function ourOrder({ order, fills }: OrderEvidence): OurOrder {
 }
 
 /** Why what is stored does not prove the order's final status; undefined when it does. */
-export function whyUnprovenOrder(evidence: OrderEvidence): string | undefined {
+export function whyUnprovenOrder(evidence: OrderStory): string | undefined {
   return whyUnproven(provenOrder(evidence), provenAttempts(evidence), provenFills(evidence));
 }
 
-function provenOrder({ order }: OrderEvidence): ProvenOrder {
+/** Why its history does not lead to the order as it is; undefined when it does. */
+export function whyHistoryUnlike({ order, history, fills }: OrderStory): string | undefined {
+  const end = {
+    status: order.status,
+    size: order.size,
+    filledSize: order.filled_size,
+    lastFillPrice: order.last_fill_price,
+    resolution: order.resolution,
+  };
+  const broken = whyHistoryBroken(
+    end,
+    history.map((row) => ({
+      oldStatus: row.old_status,
+      newStatus: row.new_status,
+      filledSize: row.filled_size,
+      remainingSize: row.remaining_size,
+      fillPrice: row.fill_price,
+      evidence: fieldOf(row.metadata, 'evidence') ?? null,
+    })),
+  );
+  if (broken !== undefined) return broken;
+  // Sizes add up over a row that is missing: only the ids tell.
+  const recorded = history.flatMap(({ metadata }) => fieldOf(metadata, 'fill_id') ?? []);
+  const missing = fills.find(({ id }) => !recorded.includes(id));
+  if (missing !== undefined) return `the fill ${missing.id} has no row in the history`;
+  if (recorded.length !== fills.length) return 'the history has a fill that is not booked, or one twice';
+  return undefined;
+}
+
+function fieldOf(metadata: unknown, name: string): unknown {
+  return typeof metadata === 'object' && metadata !== null ? Reflect.get(metadata, name) : undefined;
+}
+
+function provenOrder({ order }: OrderStory): ProvenOrder {
   const { owner, dydx_client_id, clob_pair_id, order_flags } = order;
   const isIdentified =
     owner !== null && dydx_client_id !== null && clob_pair_id !== null && order_flags !== null;
@@ -88,7 +121,7 @@ function provenOrder({ order }: OrderEvidence): ProvenOrder {
   };
 }
 
-function provenAttempts({ attempts }: OrderEvidence): ProvenAttempt[] {
+function provenAttempts({ attempts }: OrderStory): ProvenAttempt[] {
   return attempts.map((attempt) => ({
     goodTilBlock: attempt.good_til_block,
     signedHeight: Number(attempt.signed_height),
@@ -101,6 +134,6 @@ function provenAttempts({ attempts }: OrderEvidence): ProvenAttempt[] {
   }));
 }
 
-function provenFills({ fills }: OrderEvidence): ProvenFill[] {
+function provenFills({ fills }: OrderStory): ProvenFill[] {
   return fills.map((fill) => ({ size: fill.size, height: Number(fill.height) }));
 }

@@ -70,14 +70,14 @@ export async function startAttempts(
         good_til_block = d.good_til_block,
         first_good_til_block = coalesce(o.first_good_til_block, d.good_til_block),
         attempt_count = o.attempt_count + 1,
-        retry_count = o.retry_count + (o.first_good_til_block IS NOT NULL)::int,
+        retry_count = o.retry_count + (o.attempt_count > 0)::int,
         order_id = d.order_id, owner = d.owner, dydx_client_id = d.dydx_client_id, clob_pair_id = d.clob_pair_id,
         order_flags = d.order_flags, quantums = d.quantums, subticks = d.subticks,
         tx_hash = d.tx_hash, next_wake_at = d.next_wake_at
       FROM l JOIN d ON d.id = l.id
       WHERE o.id = l.id AND o.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED') AND o.cancel_requested_at IS NULL
         AND (
-          o.good_til_block IS NULL
+          o.attempt_count = 0
           OR (
             d.good_til_block > o.good_til_block AND d.good_til_block <= o.first_good_til_block + ${windowBlocks}::int
             AND (d.order_id, d.owner, d.dydx_client_id, d.clob_pair_id, d.order_flags, d.quantums, d.subticks)

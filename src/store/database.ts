@@ -9,43 +9,76 @@ export type Database = Kysely<DB>;
 export type DatabaseOptions = {
   readonly url: string;
   /**
-   * Connections. Too low: batches wait for each other; too high × replicas meets the server's max_connections.
-   * Default DEFAULT_CONNECTIONS: statements are batched.
+   * Connections. Too low: batches wait for each other; too high × replicas meets the server's max_connections
+   * (docs/operations.md has the budget). Default DEFAULT_CONNECTIONS: statements are batched.
    */
-  readonly maxConnections?: number;
+  readonly maxConnections?: number | undefined;
   readonly applicationName?: string;
+  /**
+   * The url is that of a pooler that lends a server connection per transaction: nothing is prepared by name, and no
+   * setting is sent with the start, because the next transaction has another connection. `router roles --grant`
+   * keeps the timeouts with the login instead.
+   */
+  readonly isPooled?: boolean | undefined;
+  /** SET ROLE for every connection; not through a pooler. */
+  readonly role?: string | undefined;
+  /** Migrations: an index on a full table takes as long as it takes, but nobody waits long for its lock. */
+  readonly isUnhurried?: boolean;
   /** Called for errors of idle connections (the server went away); the pool replaces them. */
   readonly onError?: (error: Error) => void;
 };
 
-export const DEFAULT_CONNECTIONS = 8;
-const IDLE_TIMEOUT_MS = 60_000;
-/** The source document's connection lifetime. */
+const DEFAULT_CONNECTIONS = 8;
+/** The source document's pool: at most 25 open (src/config.ts), 5 of them idle, each replaced after 5 minutes. */
+const MAX_IDLE = 5;
 const MAX_LIFETIME_S = 300;
+/** An idle connection beyond MAX_IDLE is closed after this. */
+const IDLE_TIMEOUT_MS = 10_000;
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A statement of ours takes milliseconds: one that takes this long waits for a lock or a dead server. */
 const STATEMENT_TIMEOUT_MS = 30_000;
+/** Shorter, so that the error names the lock; longer than any transaction of ours holds one. */
+const LOCK_TIMEOUT_MS = 10_000;
 /** The server's timeout does not help when the server is gone: past this the connection is given up. */
 const QUERY_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + 5_000;
 
+/** The server's settings of a runtime connection; a login behind a transaction pooler has them as its own. */
+export const SESSION_SETTINGS = {
+  statement_timeout: STATEMENT_TIMEOUT_MS,
+  lock_timeout: LOCK_TIMEOUT_MS,
+  idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
+} as const;
+
 export function openDatabase(options: DatabaseOptions): Database {
+  const max = options.maxConnections ?? DEFAULT_CONNECTIONS;
   const pool = new pg.Pool({
     connectionString: options.url,
-    max: options.maxConnections ?? DEFAULT_CONNECTIONS,
+    max,
+    min: Math.min(max, MAX_IDLE),
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
     maxLifetimeSeconds: MAX_LIFETIME_S,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
-    query_timeout: QUERY_TIMEOUT_MS,
     keepAlive: true,
-    idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
     application_name: options.applicationName ?? 'dydx-order-router',
+    ...timeoutsOf(options),
   });
   const onError = options.onError ?? (() => {});
   pool.on('error', onError);
   // A connection that breaks while it is checked out fails its query; without a listener it would also end the process.
   pool.on('connect', (client) => client.on('error', onError));
-  return new Kysely<DB>({ dialect: new PostgresDialect({ pool: preparing(pool) }) });
+  const source = options.isPooled ? pool : preparing(pool);
+  return new Kysely<DB>({ dialect: new PostgresDialect({ pool: source }) });
+}
+
+function timeoutsOf({ role, isPooled, isUnhurried }: DatabaseOptions): pg.PoolConfig {
+  const settings = role === undefined ? [] : [`-c role=${role}`];
+  if (isUnhurried) {
+    // The login's own are for statements of a moment.
+    settings.push('-c statement_timeout=0', '-c idle_in_transaction_session_timeout=0');
+    return { options: settings.join(' '), lock_timeout: LOCK_TIMEOUT_MS };
+  }
+  if (isPooled) return { query_timeout: QUERY_TIMEOUT_MS };
+  return { options: settings.join(' '), ...SESSION_SETTINGS, query_timeout: QUERY_TIMEOUT_MS };
 }
 
 const NAMED = /^\/\* prepared: (\w+) \*\//;

@@ -167,13 +167,8 @@ export async function awaitProof(db: Database, ids: readonly string[]): Promise<
   );
 }
 
-/** Whether any order is due; the sweep's question. */
+/** Whether any order is due, of any tenant; the sweep's question. */
 export async function hasDue(db: Database): Promise<boolean> {
-  const row = await db
-    .selectFrom('orders')
-    .select('id')
-    .where('next_wake_at', '<=', sql<Date>`statement_timestamp()`)
-    .limit(1)
-    .executeTakeFirst();
-  return row !== undefined;
+  const { has_due } = await db.selectFrom('due_orders').select('has_due').executeTakeFirstOrThrow();
+  return has_due === true;
 }

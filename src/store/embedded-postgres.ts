@@ -22,6 +22,8 @@ export type EmbeddedPostgres = {
 export type EmbeddedPostgresOptions = {
   /** The cluster's folder; made when missing. */
   readonly folder: string;
+  /** The folder of another server's initdb and postgres; default: those that npm installed. */
+  readonly binaries?: string;
   /** Extra `name=value` server settings. */
   readonly settings?: readonly string[];
   /** Breaks off the start: what runs by then is ended, and the signal's reason thrown. */
@@ -43,7 +45,7 @@ type Binaries = { readonly initdb: string; readonly postgres: string };
 /** Starts the cluster, making it first when there is none, and ends one that a killed run left behind. */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { folder, signal } = options;
-  const binaries = await findBinaries();
+  const binaries = await findBinaries(options.binaries);
   const user = serverUser();
   signal?.throwIfAborted();
   if (!existsSync(join(folder, 'PG_VERSION'))) await initialise(binaries.initdb, folder, user, signal);
@@ -62,7 +64,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   return { url: urlOf(DATABASE), stop: server.stop };
 }
 
-async function findBinaries(): Promise<Binaries> {
+async function findBinaries(given: string | undefined): Promise<Binaries> {
+  if (given !== undefined) return { initdb: join(given, 'initdb'), postgres: join(given, 'postgres') };
   if (process.platform === 'win32') {
     throw new Error('the embedded PostgreSQL does not run on Windows: use WSL, or set DATABASE_URL');
   }

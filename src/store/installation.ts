@@ -3,21 +3,35 @@ import type { Database } from './database.ts';
 
 /** The first chain that asks owns the database. @returns the database's own id */
 export async function requireChain(db: Database, chainId: string): Promise<string> {
+  const known = await findInstallation(db);
+  if (known !== undefined) return idIf(known, chainId);
   await db
     .insertInto('installation')
     .values({ chain_id: chainId })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
-  const { id, chain_id } = await db
-    .selectFrom('installation')
-    .select(['id', 'chain_id'])
-    .executeTakeFirstOrThrow();
-  if (chain_id !== chainId) {
-    throw new Error(
-      `the database belongs to chain ${chain_id}, not ${chainId}: use another database (DATABASE_URL, or another --data-dir)`,
-    );
-  }
-  return id;
+  const made = await findInstallation(db);
+  if (made === undefined) throw new Error('the database has just lost its installation row');
+  return idIf(made, chainId);
+}
+
+/** For those who only watch: a database that belongs to no chain yet may become this one's. */
+export async function refuseOtherChain(db: Database, chainId: string): Promise<void> {
+  const known = await findInstallation(db);
+  if (known !== undefined) idIf(known, chainId);
+}
+
+type Installation = { readonly id: string; readonly chain_id: string };
+
+function findInstallation(db: Database): Promise<Installation | undefined> {
+  return db.selectFrom('installation').select(['id', 'chain_id']).executeTakeFirst();
+}
+
+function idIf({ id, chain_id }: Installation, chainId: string): string {
+  if (chain_id === chainId) return id;
+  throw new Error(
+    `the database belongs to chain ${chain_id}, not ${chainId}: use another database (DATABASE_URL, or another --data-dir)`,
+  );
 }
 
 /** The highest block up to which fills are booked; 0 in a database that never saw one. */

@@ -87,7 +87,7 @@ export async function recordOutcomes(
       status_reason = CASE
         WHEN o.status = 'PENDING' AND j.is_any_taken
           THEN CASE j.outcome WHEN 'accepted' THEN 'accepted by a node' ELSE 'known to a node' END
-        WHEN o.status = 'PENDING' AND j.is_refused AND o.retry_count = 0 THEN j.codespace || '/' || j.code
+        WHEN o.status = 'PENDING' AND j.is_refused AND o.retry_count = 0 THEN concat_ws('/', j.codespace, j.code)
         ELSE o.status_reason
       END,
       resolution = CASE
@@ -143,7 +143,7 @@ export async function endNeverSent(db: Database, orders: readonly NeverSent[]): 
       error_message = d.reason, resolution = d.resolution, next_wake_at = NULL,
       cancelled_at = CASE WHEN d.status = 'CANCELLED' THEN clock_timestamp() END
     FROM l JOIN d ON d.id = l.id
-    WHERE o.id = l.id AND o.status = 'PENDING' AND o.good_til_block IS NULL
+    WHERE o.id = l.id AND o.status = 'PENDING' AND o.attempt_count = 0
     RETURNING o.id`.execute(db);
   return new Set(result.rows.map((row) => row.id));
 }

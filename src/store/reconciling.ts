@@ -117,6 +117,7 @@ async function notYetBooked(trx: Transaction<DB>, fills: readonly Fill[]): Promi
   const ids = fills.map((fill) => fill.id);
   const { rows } = await sql<{ id: string }>`
     SELECT id FROM order_fills WHERE id = ANY(${ids}::uuid[])
+    UNION ALL SELECT id FROM order_fills_archive WHERE id = ANY(${ids}::uuid[])
     UNION ALL SELECT id FROM unexplained_fills WHERE id = ANY(${ids}::uuid[])`.execute(trx);
   const seen = new Set(rows.map((row) => row.id));
   return fills.filter((fill) => !seen.has(fill.id) && seen.add(fill.id));

@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import type { Intent } from '../core/intent.ts';
 import { ATTEMPT_COLUMNS, attemptRow, type NewAttempt } from './attempts.ts';
 import type { Database } from './database.ts';
+import { INTENT_COLUMNS } from './roles.ts';
 import { rowsAs } from './rows.ts';
 
 export type NewOrder = {
@@ -45,9 +46,15 @@ const ORDER_COLUMNS = {
   metadata: 'jsonb',
   enqueued_at: 'timestamptz',
   next_wake_at: 'timestamptz',
-} as const;
+} as const satisfies Record<(typeof INTENT_COLUMNS)[number] | 'intent_hash', string>;
 
-function orderRow({ id, intent, intentHash, enqueuedAt, submitBy, wakeAt, attempt }: NewOrder) {
+/** In key order: unsorted batches of the same keys deadlock. */
+const insertKeys = sql`
+      INSERT INTO order_keys (tenant_id, client_id, order_id, intent_hash)
+      SELECT tenant_id, client_id, id, intent_hash FROM d ORDER BY tenant_id, client_id
+      ON CONFLICT DO NOTHING RETURNING order_id`;
+
+function orderRow({ id, intent, intentHash, enqueuedAt, submitBy, wakeAt }: NewOrder) {
   return {
     id,
     tenant_id: intent.tenant_id,
@@ -70,7 +77,6 @@ function orderRow({ id, intent, intentHash, enqueuedAt, submitBy, wakeAt, attemp
     metadata: intent.metadata === undefined ? undefined : JSON.stringify(intent.metadata),
     enqueued_at: enqueuedAt,
     next_wake_at: wakeAt,
-    ...attemptRow(attempt),
   };
 }
 
@@ -79,26 +85,60 @@ function orderRow({ id, intent, intentHash, enqueuedAt, submitBy, wakeAt, attemp
  * producer whose clock is ahead cannot put its orders off by more than a minute.
  */
 export async function recordOrders(db: Database, orders: readonly NewOrder[]): Promise<Recorded[]> {
-  const rows = rowsAs('d', { ...ORDER_COLUMNS, ...ATTEMPT_COLUMNS }, orders.map(orderRow));
-  const { rows: inserted } = await sql<{ order_id: string }>`/* prepared: record_orders */
+  const inserted = orders.some((order) => order.attempt !== undefined)
+    ? await insertSigned(db, orders)
+    : await insertUnsigned(db, orders);
+  const isNew = new Set(inserted.map((row) => row.order_id));
+  const spent = await spentKeys(
+    db,
+    orders.filter((order) => !isNew.has(order.id)).map((order) => order.intent),
+  );
+  return orders.map((order) => {
+    if (isNew.has(order.id)) return 'recorded';
+    return spent.get(keyOf(order.intent)) === order.intentHash ? 'duplicate' : 'conflict';
+  });
+}
+
+const INTENT_NAMES = sql.raw(INTENT_COLUMNS.join(', '));
+const INTENT_VALUES = sql.raw(
+  INTENT_COLUMNS.map((column) => {
+    if (column === 'enqueued_at') return 'least(d.enqueued_at, statement_timestamp())';
+    if (column === 'next_wake_at')
+      return "least(d.next_wake_at, statement_timestamp() + interval '1 minute')";
+    return `d.${column}`;
+  }).join(', '),
+);
+
+type Inserted = readonly { readonly order_id: string }[];
+
+/** What a door does that may write nothing but intents. */
+async function insertUnsigned(db: Database, orders: readonly NewOrder[]): Promise<Inserted> {
+  const rows = rowsAs('d', ORDER_COLUMNS, orders.map(orderRow));
+  const result = await sql<{ order_id: string }>`/* prepared: record_unsigned_orders */
     WITH d AS MATERIALIZED (SELECT * FROM ${rows}),
-    k AS (
-      INSERT INTO order_keys (tenant_id, client_id, order_id, intent_hash)
-      SELECT tenant_id, client_id, id, intent_hash FROM d ORDER BY tenant_id, client_id
-      ON CONFLICT DO NOTHING RETURNING order_id
-    ),
+    k AS (${insertKeys}),
+    o AS (
+      INSERT INTO orders (${INTENT_NAMES}) SELECT ${INTENT_VALUES} FROM d JOIN k ON k.order_id = d.id
+    )
+    SELECT order_id FROM k`.execute(db);
+  return result.rows;
+}
+
+async function insertSigned(db: Database, orders: readonly NewOrder[]): Promise<Inserted> {
+  const rows = rowsAs(
+    'd',
+    { ...ORDER_COLUMNS, ...ATTEMPT_COLUMNS },
+    orders.map((order) => ({ ...orderRow(order), ...attemptRow(order.attempt) })),
+  );
+  const result = await sql<{ order_id: string }>`/* prepared: record_orders */
+    WITH d AS MATERIALIZED (SELECT * FROM ${rows}),
+    k AS (${insertKeys}),
     o AS (
       INSERT INTO orders (
-        id, tenant_id, client_id, account, subaccount_number, market, side, type, size, price, trigger_price,
-        time_in_force, good_til_blocks, good_til_time, reduce_only, post_only, submit_by, metadata, enqueued_at,
-        next_wake_at, order_id, owner, dydx_client_id, clob_pair_id, order_flags, quantums, subticks,
+        ${INTENT_NAMES}, order_id, owner, dydx_client_id, clob_pair_id, order_flags, quantums, subticks,
         first_good_til_block, good_til_block, tx_hash, attempt_count
       )
-      SELECT
-        d.id, d.tenant_id, d.client_id, d.account, d.subaccount_number, d.market, d.side, d.type, d.size, d.price,
-        d.trigger_price, d.time_in_force, d.good_til_blocks, d.good_til_time, d.reduce_only, d.post_only, d.submit_by,
-        d.metadata, least(d.enqueued_at, statement_timestamp()),
-        least(d.next_wake_at, statement_timestamp() + interval '1 minute'), d.order_id, d.owner, d.dydx_client_id, d.clob_pair_id, d.order_flags, d.quantums,
+      SELECT ${INTENT_VALUES}, d.order_id, d.owner, d.dydx_client_id, d.clob_pair_id, d.order_flags, d.quantums,
         d.subticks, d.good_til_block, d.good_til_block, d.tx_hash, (d.tx_hash IS NOT NULL)::int
       FROM d JOIN k ON k.order_id = d.id
       RETURNING id
@@ -109,15 +149,7 @@ export async function recordOrders(db: Database, orders: readonly NewOrder[]): P
       FROM d JOIN o ON o.id = d.id WHERE d.tx_hash IS NOT NULL
     )
     SELECT order_id FROM k`.execute(db);
-  const isNew = new Set(inserted.map((row) => row.order_id));
-  const spent = await spentKeys(
-    db,
-    orders.filter((order) => !isNew.has(order.id)).map((order) => order.intent),
-  );
-  return orders.map((order) => {
-    if (isNew.has(order.id)) return 'recorded';
-    return spent.get(keyOf(order.intent)) === order.intentHash ? 'duplicate' : 'conflict';
-  });
+  return result.rows;
 }
 
 type Key = { readonly tenant_id: string; readonly client_id: string };

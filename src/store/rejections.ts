@@ -20,7 +20,8 @@ export async function recordRejections(db: Database, rejections: readonly Reject
     .insertInto('intent_rejections')
     .values(
       rejections.map((rejection) => ({
-        tenant_id: storable(rejection.tenantId, 255),
+        // An empty name is none: it is what an unset tenant looks like to row-level security.
+        tenant_id: storable(rejection.tenantId || undefined, 255),
         client_id: storable(rejection.clientId, 255),
         source: storableText(rejection.source, 1000),
         // A reason may quote what was offered.
@@ -34,7 +35,7 @@ export async function recordRejections(db: Database, rejections: readonly Reject
         payload: storable(rejection.payload, MAX_PAYLOAD_CHARS),
       })),
     )
-    .onConflict((conflict) => conflict.column('source').doNothing())
+    .onConflict((conflict) => conflict.doNothing())
     .execute();
 }
 

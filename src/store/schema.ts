@@ -35,6 +35,45 @@ export type TimeInForce = "FOK" | "GTT" | "IOC";
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
+export interface Controls {
+  account: Generated<string>;
+  limits: Generated<Json>;
+  market: Generated<string>;
+  mode: Generated<string>;
+  reason: string;
+  set_at: Generated<Timestamp>;
+  set_by: string;
+  tenant_id: Generated<string>;
+}
+
+export interface DueOrders {
+  has_due: boolean | null;
+}
+
+export interface FleetFigures {
+  connections: number | null;
+  due: number | null;
+  in_doubt: number | null;
+  max_connections: number | null;
+  oldest_doubt_seconds: number | null;
+  oldest_due_seconds: number | null;
+  oldest_reconcile_seconds: number | null;
+  open: number | null;
+  partially_filled: number | null;
+  pending: number | null;
+  unexplained_fills: number | null;
+}
+
+export interface Incidents {
+  closed_at: Timestamp | null;
+  closed_by: string | null;
+  created_at: Generated<Timestamp>;
+  details: Generated<Json>;
+  id: Generated<Int8>;
+  kind: string;
+  order_id: string | null;
+}
+
 export interface Installation {
   chain_id: string;
   created_at: Generated<Timestamp>;
@@ -90,6 +129,24 @@ export interface OrderAttempts {
   tx_hash: string;
 }
 
+export interface OrderAttemptsArchive {
+  answered_at: Timestamp | null;
+  attempt: number;
+  code: Int8 | null;
+  codespace: string | null;
+  created_at: Timestamp;
+  good_til_block: number;
+  log: string | null;
+  nonce: Int8 | null;
+  order_created_at: Timestamp;
+  order_id: string;
+  outcome: string | null;
+  signed_height: Int8;
+  transmissions: number;
+  tx_bytes: Buffer;
+  tx_hash: string;
+}
+
 export interface OrderFills {
   created_at: Generated<Timestamp>;
   fee: Numeric;
@@ -104,7 +161,23 @@ export interface OrderFills {
   size: Numeric;
 }
 
+export interface OrderFillsArchive {
+  created_at: Timestamp;
+  fee: Numeric;
+  filled_at: Timestamp;
+  height: Int8;
+  id: string;
+  liquidity: string;
+  market: string;
+  order_created_at: Timestamp;
+  order_id: string;
+  price: Numeric;
+  side: OrderSide;
+  size: Numeric;
+}
+
 export interface OrderKeys {
+  archived_at: Timestamp | null;
   cancel_requested_at: Timestamp | null;
   client_id: string;
   created_at: Generated<Timestamp>;
@@ -166,6 +239,60 @@ export interface Orders {
   updated_at: Generated<Timestamp>;
 }
 
+export interface OrdersArchive {
+  account: string;
+  archived_at: Generated<Timestamp>;
+  attempt_count: number;
+  block_height: Int8 | null;
+  cancel_requested_at: Timestamp | null;
+  cancelled_at: Timestamp | null;
+  client_id: string;
+  clob_pair_id: number | null;
+  created_at: Timestamp;
+  dydx_client_id: Int8 | null;
+  enqueued_at: Timestamp;
+  error_message: string | null;
+  filled_at: Timestamp | null;
+  filled_size: Numeric;
+  first_good_til_block: number | null;
+  gas_used: Int8 | null;
+  gas_wanted: Int8 | null;
+  good_til_block: number | null;
+  good_til_blocks: number | null;
+  good_til_time: Timestamp | null;
+  id: string;
+  last_fill_id: string | null;
+  last_fill_price: Numeric | null;
+  late_fill_at: Timestamp | null;
+  market: string;
+  metadata: Json | null;
+  next_wake_at: Timestamp | null;
+  order_flags: number | null;
+  order_id: string | null;
+  owner: string | null;
+  placed_at: Timestamp | null;
+  post_only: boolean;
+  price: Numeric | null;
+  quantums: Int8 | null;
+  reduce_only: boolean;
+  remaining_size: Numeric | null;
+  resolution: Json | null;
+  retry_count: number;
+  side: OrderSide;
+  size: Numeric;
+  status: OrderStatus;
+  status_reason: string | null;
+  subaccount_number: number;
+  submit_by: Timestamp | null;
+  subticks: Int8 | null;
+  tenant_id: string;
+  time_in_force: TimeInForce;
+  trigger_price: Numeric | null;
+  tx_hash: string | null;
+  type: OrderType;
+  updated_at: Timestamp;
+}
+
 export interface OrderStatusHistory {
   block_height: Int8 | null;
   created_at: Generated<Timestamp>;
@@ -179,6 +306,23 @@ export interface OrderStatusHistory {
   reason: string | null;
   remaining_size: Numeric | null;
   seq: Generated<Int8>;
+  tx_hash: string | null;
+}
+
+export interface OrderStatusHistoryArchive {
+  block_height: Int8 | null;
+  created_at: Timestamp;
+  fill_price: Numeric | null;
+  filled_size: Numeric | null;
+  id: string;
+  metadata: Json | null;
+  new_status: OrderStatus;
+  old_status: OrderStatus | null;
+  order_created_at: Timestamp;
+  order_id: string;
+  reason: string | null;
+  remaining_size: Numeric | null;
+  seq: Int8;
   tx_hash: string | null;
 }
 
@@ -198,6 +342,12 @@ export interface ReconcileCursors {
   updated_at: Generated<Timestamp>;
 }
 
+export interface SignerNonces {
+  last_nonce: Int8;
+  owner: string;
+  updated_at: Generated<Timestamp>;
+}
+
 export interface TimerTurns {
   taken_at: Timestamp;
   timer: string;
@@ -214,17 +364,26 @@ export interface UnexplainedFills {
 }
 
 export interface DB {
+  controls: Controls;
+  due_orders: DueOrders;
+  fleet_figures: FleetFigures;
+  incidents: Incidents;
   installation: Installation;
   intent_rejections: IntentRejections;
   maintenance_runs: MaintenanceRuns;
   markets: Markets;
   order_attempts: OrderAttempts;
+  order_attempts_archive: OrderAttemptsArchive;
   order_fills: OrderFills;
+  order_fills_archive: OrderFillsArchive;
   order_keys: OrderKeys;
   order_status_history: OrderStatusHistory;
+  order_status_history_archive: OrderStatusHistoryArchive;
   orders: Orders;
+  orders_archive: OrdersArchive;
   queue_heartbeats: QueueHeartbeats;
   reconcile_cursors: ReconcileCursors;
+  signer_nonces: SignerNonces;
   timer_turns: TimerTurns;
   unexplained_fills: UnexplainedFills;
 }

@@ -1,6 +1,6 @@
 // What an error of the database means, by SQLSTATE. https://www.postgresql.org/docs/current/errcodes-appendix.html
 
-function sqlstateOf(error: unknown): string | undefined {
+export function sqlstateOf(error: unknown): string | undefined {
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
