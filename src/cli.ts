@@ -1,10 +1,14 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs';
 // The command line: one bin, `router`. An error is one readable line and a non-zero exit; --verbose adds the stack.
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { existsSync } from 'node:fs';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
+import type { RoleLogin } from './cli/role-logins.ts';
+import { type OrderCursor, parseCursor } from './core/order-cursor.ts';
 import { STATUSES } from './core/status.ts';
-import { readableError } from './ops/readable-error.ts';
+import { exitCodeOf, readableError } from './ops/readable-error.ts';
+import type { RoleGrant } from './store/role-setup.ts';
+import { ROLES } from './store/roles.ts';
 
 const integer =
   (min: number, max: number) =>
@@ -16,10 +20,50 @@ const integer =
     return number;
   };
 
-function uuid(value: string): string {
-  if (!/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(value))
-    throw new InvalidArgumentError('must be an order id (UUID)');
-  return value;
+function cursor(value: string): OrderCursor {
+  const parsed = parseCursor(value);
+  if (parsed === undefined)
+    throw new InvalidArgumentError('must be what the page before ended with, as in "more: --after …"');
+  return parsed;
+}
+
+function instant(value: string): Date {
+  const time = new Date(value);
+  if (!/^\d{4}-\d\d-\d\d/.test(value) || Number.isNaN(time.getTime()))
+    throw new InvalidArgumentError('must be a time such as 2026-11-22 or 2026-11-22T10:00:00Z');
+  return time;
+}
+
+/** What is longer or holds NUL bytes names nothing that could have been recorded. */
+const name =
+  (maxChars: number) =>
+  (value: string): string => {
+    if (value === '' || value.length > maxChars || value.includes('\0') || !value.isWellFormed())
+      throw new InvalidArgumentError(`must be text of 1 to ${maxChars} characters`);
+    return value;
+  };
+
+const knownRole = (name: string | undefined) =>
+  ROLES.find((candidate) => candidate === name || candidate === `cryptopulse_${name}`);
+
+/** The URL is a secret: it is read by the command, and never repeated. */
+function roleLogin(value: string, before: readonly RoleLogin[]): RoleLogin[] {
+  // What commander is told it repeats.
+  if (value.includes('://'))
+    throw new Error('--login takes ROLE=FILE: a URL is a secret, put it into a file');
+  const [, name, file] = /^([a-z_]+)=(.+)$/.exec(value) ?? [];
+  const role = knownRole(name);
+  if (role === undefined || file === undefined)
+    throw new InvalidArgumentError(`must be ROLE=FILE, with a role of ${ROLES.join(', ')}`);
+  return [...before, { role, file }];
+}
+
+function roleGrant(value: string, before: readonly RoleGrant[]): RoleGrant[] {
+  const [, user, role] = /^(.{1,63})=([a-z_]+)$/.exec(value) ?? [];
+  const known = knownRole(role);
+  if (user === undefined || known === undefined)
+    throw new InvalidArgumentError(`must be USER=ROLE, with a role of ${ROLES.join(', ')}`);
+  return [...before, { user, role: known }];
 }
 
 const program = new Command('router')
@@ -55,23 +99,46 @@ program
   .action(async ({ status }) => (await import('./cli/commands.ts')).runMigrate(status));
 
 program
+  .command('roles')
+  .description('make the database roles, give each its rights and take all others away; safe to repeat')
+  .addOption(
+    new Option('--grant <user=role>', 'make a login a member of a role; may be given again')
+      .argParser(roleGrant)
+      .default([], 'none'),
+  )
+  .addOption(
+    new Option(
+      '--login <role=file>',
+      'make the login whose database URL the file holds, with its password; may be given again',
+    )
+      .argParser(roleLogin)
+      .default([], 'none'),
+  )
+  .addHelpText(
+    'after',
+    `\nRoles: ${ROLES.join(', ')}\n\nExamples:\n  npx router roles\n  npx router roles --grant submitter=worker --grant ops=app --grant deploy=owner\n  npx router roles --login worker=secrets/worker_url\n\nThe roles have no passwords and no login. Make logins yourself, or have them made of the URLs of your processes:\n  CREATE ROLE submitter LOGIN PASSWORD '…'`,
+  )
+  .action(async ({ grant, login }) => (await import('./cli/commands.ts')).runRoles(grant, login));
+
+program
   .command('submit')
   .description('record the intents of a file; safe to repeat: what was recorded before is told and skipped')
   .argument('<file>', 'JSON lines, - for standard input')
+  .option('--tenant <id>', 'speaks for this tenant: the default of tenant_id, others are refused', name(255))
   .option('--json', 'one JSON object per line', false)
   .addHelpText(
     'after',
     '\nExamples:\n  npx router submit intents.jsonl\n  cat intents.jsonl | npx router submit -',
   )
-  .action(async (file, { json }) => {
-    process.exitCode = await (await import('./cli/commands.ts')).runSubmit(file, json);
+  .action(async (file, { tenant, json }) => {
+    process.exitCode = await (await import('./cli/commands.ts')).runSubmit(file, tenant, json);
   });
 
 program
   .command('show')
   .description('everything that is known of an order: attempts, fills, history, proof')
-  .argument('<client-id>')
-  .option('--tenant <id>', 'tenant of the order', 'default')
+  .argument('<client-id>', 'as it was given in the intent', name(255))
+  .option('--tenant <id>', 'tenant of the order', name(255), 'default')
   .option('--json', 'as one JSON object', false)
   .action(async (clientId, { tenant, json }) =>
     (await import('./cli/commands.ts')).runShow(tenant, clientId, json),
@@ -80,13 +147,36 @@ program
 program
   .command('orders')
   .description('list orders, newest first')
-  .option('--market <ticker>', 'only this market')
+  .option('--tenant <id>', 'whose orders', name(255), 'default')
+  .option('--market <ticker>', 'only this market', name(50))
+  .option('--active', 'only the active ones, of one market', false)
   .addOption(new Option('--status <status>', 'only this status').choices(STATUSES))
   .option('--limit <n>', 'at most this many', integer(1, 1_000), 50)
-  .option('--after <id>', 'go on behind this order id (the last one of the page before)', uuid)
+  .option('--after <cursor>', 'the next page: what the one before ended with', cursor)
   .option('--json', 'one JSON object per line', false)
   .addHelpText('after', '\nExample:\n  npx router orders --market BTC-USD --status FILLED --limit 20')
   .action(async (options) => (await import('./cli/commands.ts')).runOrders(options));
+
+program
+  .command('count')
+  .description('count orders by status')
+  .option('--tenant <id>', 'whose orders', name(255), 'default')
+  .option('--since <time>', 'created then or later (default: all)', instant)
+  .option('--json', 'as one JSON object', false)
+  .addHelpText('after', '\nExample:\n  npx router count --since 2026-11-22T00:00:00Z')
+  .action(async ({ tenant, since, json }) =>
+    (await import('./cli/commands.ts')).runCount(tenant, since, json),
+  );
+
+program
+  .command('monitor')
+  .description(
+    'what the database says of itself: the largest tables, the use of indexes, the slowest statements',
+  )
+  .addArgument(new Argument('<what>').choices(['tables', 'indexes', 'slow-queries']))
+  .option('--json', 'one JSON object per line', false)
+  .addHelpText('after', '\nExample:\n  npx router monitor slow-queries --json')
+  .action(async (what, { json }) => (await import('./cli/commands.ts')).runMonitor(what, json));
 
 program
   .command('doctor')
@@ -119,5 +209,5 @@ try {
 } catch (error) {
   console.error(`error: ${readableError(error)}`);
   if (program.opts()['verbose'] === true) console.error(error);
-  process.exitCode = 1;
+  process.exitCode = exitCodeOf(error);
 }

@@ -2,17 +2,15 @@
 // are none. `queued` is as safe as the queue's disk; `recorded` means that the row is committed. Sending the same
 // intent again is always safe.
 import { v7 as uuidv7 } from 'uuid';
-import { acceptIntent } from './app/accept.ts';
+import { type Accepted, acceptIntent } from './app/accept.ts';
 import { rejectionOf, spentClientId, unsignedOrder } from './app/submit.ts';
 import { type Intent, type IntentInput, intentHash, type Refusal } from './core/intent.ts';
 import { chooseBackend } from './queue/backend.ts';
 import { addPlaceJobs, addWakeJob, type JobData, ORDERS_QUEUE } from './queue/jobs.ts';
-import { repeatTransient } from './store/batcher.ts';
 import { openDatabase } from './store/database.ts';
-import { loadMarkets } from './store/markets.ts';
-import { rejectedSince } from './store/reads.ts';
-import { keyOf, type Recorded, recordOrders, spentKeys } from './store/recording.ts';
-import { type Rejection, recordRejections } from './store/rejections.ts';
+import { openDoorStore } from './store/door.ts';
+import { keyOf, type Recorded } from './store/recording.ts';
+import type { Rejection } from './store/rejections.ts';
 
 export type { IntentInput, Refusal };
 
@@ -50,7 +48,15 @@ export type RouterClient = AsyncDisposable & {
 };
 
 export type RouterClientOptions = {
+  /**
+   * A login of cryptopulse_producer may queue, and learns of duplicates and off-grid prices from the submitter only; one
+   * of cryptopulse_app may record as well, for its tenantId.
+   */
   readonly databaseUrl: string;
+  /** past a pooler that lends a connection per transaction, when databaseUrl is one; for the PostgreSQL queue */
+  readonly databaseDirectUrl?: string | undefined;
+  /** It speaks for this tenant: the default of tenant_id, and every other one is refused. */
+  readonly tenantId?: string | undefined;
   /** when the router's queue is in Redis */
   readonly redisUrl?: string | undefined;
   /** the router's QUEUE_PREFIX, when it is not the default */
@@ -63,12 +69,15 @@ const MAX_RECENT = 100_000;
 const CHUNK = 500;
 
 export function createRouterClient(options: RouterClientOptions): RouterClient {
+  const { databaseUrl, databaseDirectUrl = databaseUrl, tenantId } = options;
   const db = openDatabase({
-    url: options.databaseUrl,
+    url: databaseUrl,
+    isPooled: databaseUrl !== databaseDirectUrl,
     maxConnections: 2,
     applicationName: 'dydx-order-router client',
   });
-  const queues = chooseBackend(options);
+  const store = openDoorStore(db, tenantId);
+  const queues = chooseBackend({ ...options, databaseUrl: databaseDirectUrl });
   const queue = queues.queue<JobData>(ORDERS_QUEUE);
   // The calls that need the queue throw; an idle connection that breaks is replaced by the next call.
   queue.on('error', () => {});
@@ -96,15 +105,15 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
     start: number,
   ): Promise<Enqueued[]> {
     const now = new Date();
-    const markets = new Map((await loadMarkets(db)).map((market) => [market.ticker, market]));
+    const markets = new Map((await store.markets()).map((market) => [market.ticker, market]));
     const door = {
       findMarket: markets.size === 0 ? undefined : (ticker: string) => markets.get(ticker),
       accounts: undefined,
       planSettings: { marketSlippagePpm: 1, iocGoodTilBlocks: 1 },
     };
-    const accepted = raws.map((raw) => acceptIntent(raw, now, door));
+    const accepted = raws.map((raw) => refuseOthers(acceptIntent(ofTenant(raw), now, door)));
     const intents = accepted.flatMap(({ intent }) => intent ?? []);
-    const spent = await spentKeys(db, intents);
+    const spent = await store.spent(intents);
     const queued = until === 'queued' ? await stillQueued(intents) : new Map<string, string>();
     const fresh: Intent[] = [];
     const rejections: Rejection[] = [];
@@ -137,7 +146,7 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
       return { client_id, tenant_id, outcome: until };
     });
     if (until === 'queued') {
-      await recordRejections(db, rejections);
+      await store.keepRejections(rejections);
       await addPlaceJobs(queue, fresh);
       remember(fresh);
       return results;
@@ -150,8 +159,21 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
       if (outcome === 'conflict') return refuse(raws[index], index, 'conflict', [spentClientId]);
       return { ...result, outcome };
     });
-    await recordRejections(db, rejections);
+    await store.keepRejections(rejections);
     return final;
+  }
+
+  function ofTenant(raw: unknown): unknown {
+    const isObject = typeof raw === 'object' && raw !== null && !Array.isArray(raw);
+    if (tenantId === undefined || !isObject) return raw;
+    return { ...raw, tenant_id: Reflect.get(raw, 'tenant_id') ?? tenantId };
+  }
+
+  function refuseOthers(accepted: Accepted): Accepted {
+    const { intent } = accepted;
+    if (tenantId === undefined || intent === undefined || intent.tenant_id === tenantId) return accepted;
+    const reason = `this client speaks for ${tenantId}`;
+    return { ok: false, refusals: [{ field: 'tenant_id', code: 'schema', reason }], intent: undefined };
   }
 
   /** What this client queued lately and no submitter may have recorded yet, oldest first. */
@@ -168,7 +190,7 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
   /** intent_hash by keyOf, of those that are on their way; what was refused there has freed its client_id. */
   async function stillQueued(intents: readonly Intent[]): Promise<Map<string, string>> {
     const known = intents.filter((intent) => recent.has(keyOf(intent)));
-    const refused = known.length === 0 ? [] : await rejectedSince(db, known, new Date(0));
+    const refused = known.length === 0 ? [] : await store.refused(known);
     for (const key of refused) recent.delete(keyOf(key));
     return new Map(
       known.flatMap((intent) => {
@@ -182,7 +204,7 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
   async function record(intents: readonly Intent[], now: Date): Promise<Map<string, Recorded>> {
     if (intents.length === 0) return new Map();
     const orders = intents.map((intent) => unsignedOrder(intent, now, now.getTime()));
-    const recorded = await repeatTransient(() => recordOrders(db, orders));
+    const recorded = await store.record(orders);
     return new Map(intents.map((intent, index) => [keyOf(intent), recorded[index] ?? 'conflict']));
   }
 

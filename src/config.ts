@@ -47,6 +47,9 @@ export const environmentSchema = z.object({
   NODE_ENV: z.string().default('development'),
   DATABASE_URL: databaseUrl.optional(),
   DATABASE_URL_FILE: optional,
+  DATABASE_DIRECT_URL: databaseUrl.optional(),
+  DATABASE_DIRECT_URL_FILE: optional,
+  DATABASE_MAX_CONNECTIONS: integer(2, 25).default(8),
   REDIS_URL: redisUrl.optional(),
   REDIS_URL_FILE: optional,
   QUEUE_PREFIX: z
@@ -89,13 +92,15 @@ export const environmentSchema = z.object({
 type Environment = z.output<typeof environmentSchema>;
 
 /** Each of them is given as it is or, better, in a file that only the router may read. */
-type Secret = 'DATABASE_URL' | 'REDIS_URL' | 'DYDX_PRIVATE_KEY' | 'DYDX_MNEMONIC';
+type Secret = 'DATABASE_URL' | 'DATABASE_DIRECT_URL' | 'REDIS_URL' | 'DYDX_PRIVATE_KEY' | 'DYDX_MNEMONIC';
 
 export type Config = Readonly<Omit<Environment, Secret | `${Secret}_FILE`>>;
 
 /** Never logged. */
 export type Secrets = {
   readonly databaseUrl: string | undefined;
+  /** past a transaction pooler: for what needs a session; the same as databaseUrl when none is set */
+  readonly databaseDirectUrl: string | undefined;
   readonly redisUrl: string | undefined;
   readonly privateKey: string | undefined;
   readonly mnemonic: string | undefined;
@@ -132,6 +137,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
   const {
     DATABASE_URL,
     DATABASE_URL_FILE,
+    DATABASE_DIRECT_URL,
+    DATABASE_DIRECT_URL_FILE,
     REDIS_URL,
     REDIS_URL_FILE,
     DYDX_PRIVATE_KEY,
@@ -140,13 +147,20 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     DYDX_MNEMONIC_FILE,
     ...config
   } = parsed.data;
+  const directUrl =
+    DATABASE_DIRECT_URL ?? readUrlFile('DATABASE_DIRECT_URL_FILE', DATABASE_DIRECT_URL_FILE, databaseUrl);
+  const mainUrl = DATABASE_URL ?? readUrlFile('DATABASE_URL_FILE', DATABASE_URL_FILE, databaseUrl);
+  if (directUrl !== undefined && mainUrl === undefined) {
+    throw new ConfigError(
+      'DATABASE_DIRECT_URL is the way past the pooler that DATABASE_URL names: set that, too, or only DATABASE_URL',
+    );
+  }
+  const ownUrl = mainUrl ?? readEmbeddedUrl(config.DATA_DIR);
   return {
     config: Object.freeze(config),
     secrets: Object.freeze({
-      databaseUrl:
-        DATABASE_URL ??
-        readUrlFile('DATABASE_URL_FILE', DATABASE_URL_FILE, databaseUrl) ??
-        readEmbeddedUrl(config.DATA_DIR),
+      databaseUrl: ownUrl,
+      databaseDirectUrl: directUrl ?? ownUrl,
       redisUrl: REDIS_URL ?? readUrlFile('REDIS_URL_FILE', REDIS_URL_FILE, redisUrl),
       privateKey: DYDX_PRIVATE_KEY ?? readSecretFile('DYDX_PRIVATE_KEY_FILE', DYDX_PRIVATE_KEY_FILE),
       mnemonic: DYDX_MNEMONIC ?? readSecretFile('DYDX_MNEMONIC_FILE', DYDX_MNEMONIC_FILE),
@@ -157,6 +171,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
 /** What only costs money elsewhere is refused here: a queue that forgets, a clock that is wrong. */
 export function isProduction(config: Pick<Config, 'NODE_ENV' | 'DYDX_NETWORK'>): boolean {
   return config.NODE_ENV === 'production' || config.DYDX_NETWORK === 'mainnet';
+}
+
+/** DATABASE_URL is a pooler that lends a connection per transaction: the other URL would be of no use otherwise. */
+export function isPooled({ databaseUrl, databaseDirectUrl }: Secrets): boolean {
+  return databaseUrl !== databaseDirectUrl;
 }
 
 function readUrlFile(name: string, path: string | undefined, schema: z.ZodType<string>): string | undefined {

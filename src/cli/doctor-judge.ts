@@ -67,21 +67,41 @@ export function judgeConnections(facts: DatabaseFacts, perSubmitter: number): Ju
   return warn(found, 'raise max_connections before starting more processes');
 }
 
-export function judgeRights(role: string, lacking: readonly string[]): Judgement {
-  if (lacking.length === 0) return ok(`${role} may do what workers do`);
-  return fail(`${role} lacks ${lacking.join(', ')}`, `as the tables' owner: GRANT … TO ${role}`);
+export function judgeRights({ role, actsAs }: DatabaseFacts, lacking: readonly string[]): Judgement {
+  const as = actsAs.length === 0 ? 'workers do' : `${actsAs.join(' and ')} may`;
+  if (lacking.length === 0) return ok(`${role} may do what ${as}`);
+  return fail(
+    `${role} lacks ${lacking.join(', ')}`,
+    `as a superuser: router roles --grant ${role}=worker (or app, maintenance, …)`,
+  );
 }
 
+/** Who may migrate and vacuum; that a worker may not is as it should be. */
 export function judgeOwnership(facts: DatabaseFacts, unmaintainable: readonly string[]): Judgement {
-  const { role, canCreate } = facts;
+  const { role, canCreate, actsAs } = facts;
+  if (actsAs.length > 0 && !actsAs.includes('cryptopulse_maintenance') && !canCreate) {
+    return ok(`${actsAs.join(' and ')} neither migrates nor vacuums: others do`);
+  }
   if (unmaintainable.length > 0) {
     return warn(
       `${role} may not vacuum ${unmaintainable.join(', ')}`,
-      'run the maintenance process as their owner (or GRANT MAINTAIN, PostgreSQL 17)',
+      'run the maintenance process by a login of cryptopulse_maintenance (router roles)',
     );
   }
-  if (!canCreate) return warn(`${role} cannot create in this database`, 'run `router migrate` as its owner');
-  return ok(`${role} may migrate and vacuum`);
+  if (!canCreate && actsAs.length === 0) {
+    return warn(`${role} cannot create in this database`, 'run `router migrate` as its owner');
+  }
+  return ok(`${role} may ${canCreate ? 'migrate and vacuum' : 'vacuum'}`);
+}
+
+/** A pooler that lends a connection per transaction takes no settings from the client. */
+export function judgePooling(facts: DatabaseFacts, isPooled: boolean): Judgement {
+  if (!isPooled) return ok('none: every session is a connection of its own');
+  if (facts.statementTimeoutMs > 0) return ok(`statements end after ${facts.statementTimeoutMs} ms`);
+  return warn(
+    `behind it ${facts.role} has no statement_timeout`,
+    'router roles --grant USER=ROLE keeps the timeouts with the login',
+  );
 }
 
 export function judgeSchema(problem: string | undefined, applied: readonly string[]): Judgement {

@@ -1,6 +1,6 @@
 // `router doctor`: asks everything that a process of the router needs, each part within a deadline, and says of each
 // in one line what was found and what to do. Nothing is written anywhere.
-import { type Config, isProduction, readConfig, type Secrets } from '../config.ts';
+import { type Config, isPooled, isProduction, readConfig, type Secrets } from '../config.ts';
 import { noTelemetry } from '../core/telemetry.ts';
 import { createLogger } from '../ops/logger.ts';
 import { readableError } from '../ops/readable-error.ts';
@@ -8,9 +8,9 @@ import { inspectRedis } from '../queue/inspect-redis.ts';
 import { MAINTENANCE_QUEUE, ORDERS_QUEUE } from '../queue/jobs.ts';
 import { CONNECTIONS_OF_A_WORKER, requirePostgresQueue } from '../queue/postgres-backend.ts';
 import { networkOf, openIndexer, openValidator, privateKeyOf } from '../runtime/venue.ts';
-import { DEFAULT_CONNECTIONS, openDatabase } from '../store/database.ts';
+import { openDatabase } from '../store/database.ts';
 import { inspectDatabase, installedChain, lackingRights, unmaintainable } from '../store/inspect.ts';
-import { migrationStatus, requireSchema } from '../store/migrator.ts';
+import { migrationStatus, requireSchema } from '../store/migrations.ts';
 import { listHeartbeats } from '../store/queue-heartbeats.ts';
 import { readIndexerBudget } from '../venue/indexer-budget.ts';
 import { ownerOf } from '../venue/keys.ts';
@@ -31,6 +31,7 @@ import {
   judgeInstallation,
   judgeNode,
   judgeOwnership,
+  judgePooling,
   judgeRedisEviction,
   judgeRedisPersistence,
   judgeRedisVersion,
@@ -53,6 +54,7 @@ const DATABASE_CHECKS = [
   'database clock',
   'extensions',
   'connections',
+  'pooling',
   'schema',
   'rights',
   'ownership',
@@ -138,10 +140,17 @@ async function examineDatabase(config: Config, secrets: Secrets): Promise<Check[
     const todo = 'set DATABASE_URL, or DATA_DIR to the folder of a running `npm start`';
     return [{ name: 'database', ...fail('none is set', todo) }, ...skipped(DATABASE_CHECKS, 'no database')];
   }
-  const db = openDatabase({ url, maxConnections: 1, applicationName: 'dydx-order-router doctor' });
+  const pooled = isPooled(secrets);
+  const db = openDatabase({
+    url,
+    isPooled: pooled,
+    maxConnections: 1,
+    applicationName: 'dydx-order-router doctor',
+  });
   try {
     const facts = await inTime(() => inspectDatabase(db));
-    const perSubmitter = DEFAULT_CONNECTIONS + (redisUrl === undefined ? CONNECTIONS_OF_A_WORKER : 0);
+    const perSubmitter =
+      config.DATABASE_MAX_CONNECTIONS + (redisUrl === undefined ? CONNECTIONS_OF_A_WORKER : 0);
     const checks: Check[] = [
       { name: 'database', ...ok(`${placeOf(url)}, as ${facts.role}`) },
       { name: 'database version', ...judgeDatabaseVersion(facts) },
@@ -149,6 +158,7 @@ async function examineDatabase(config: Config, secrets: Secrets): Promise<Check[
       { name: 'database clock', ...judgeDatabaseClock(facts) },
       { name: 'extensions', ...judgeExtensions(facts) },
       { name: 'connections', ...judgeConnections(facts, perSubmitter) },
+      { name: 'pooling', ...judgePooling(facts, pooled) },
     ];
     const schema = await check('schema', async () => {
       const problem = await requireSchema(db).then(
@@ -163,7 +173,7 @@ async function examineDatabase(config: Config, secrets: Secrets): Promise<Check[
     });
     checks.push(
       schema,
-      await check('rights', async () => judgeRights(facts.role, await lackingRights(db))),
+      await check('rights', async () => judgeRights(facts, await lackingRights(db, facts))),
       await check('ownership', async () => judgeOwnership(facts, await unmaintainable(db))),
     );
     if (schema.status === 'FAIL')
@@ -241,7 +251,10 @@ async function examineVenue(config: Config, secrets: Secrets, isOwnStack: boolea
   }
 }
 
-async function examineQueue(config: Config, { redisUrl, databaseUrl }: Secrets): Promise<Check[]> {
+async function examineQueue(
+  config: Config,
+  { redisUrl, databaseDirectUrl: databaseUrl }: Secrets,
+): Promise<Check[]> {
   if (redisUrl === undefined) {
     if (databaseUrl === undefined) return skipped(['queue'], 'no database');
     const queue = await check('queue', async () => {

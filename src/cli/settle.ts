@@ -2,8 +2,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isFinal, type OrderStatus } from '../core/status.ts';
 import type { Database } from '../store/database.ts';
-import { countByStatus, listOrders, type OrderKey, rejectedSince, standings } from '../store/reads.ts';
+import { countByStatus } from '../store/order-counts.ts';
+import { listOrders, type OrderPage } from '../store/order-pages.ts';
 import { keyOf } from '../store/recording.ts';
+import { type OrderKey, rejectedSince, standings } from '../store/standings.ts';
 import { describeRefusals } from './intake.ts';
 import { short, table } from './output.ts';
 import type { Screen } from './screen.ts';
@@ -23,6 +25,7 @@ export async function watchUntilSettled(
   signal: AbortSignal,
 ): Promise<number> {
   const open = new Map(keys.map((key) => [keyOf(key), key]));
+  const tenants = [...new Set(keys.map(({ tenant_id }) => tenant_id))];
   let refused = 0;
   for (;;) {
     const asked = [...open.values()].slice(0, WINDOW);
@@ -42,7 +45,7 @@ export async function watchUntilSettled(
     }
     // Those that rest go to the back, or they would keep a whole window from being asked about.
     for (const key of asked) if (open.delete(keyOf(key))) open.set(keyOf(key), key);
-    const lines = await frame(db, keys.length - open.size, keys.length);
+    const lines = await frame(db, tenants, since, keys.length - open.size, keys.length);
     signal.throwIfAborted();
     screen.draw(lines);
     if (open.size === 0) {
@@ -53,21 +56,37 @@ export async function watchUntilSettled(
   }
 }
 
-async function frame(db: Database, settled: number, total: number): Promise<string[]> {
-  const counts = Object.entries(await countByStatus(db)).filter(([, count]) => count > 0);
-  const orders = await listOrders(db, { limit: SHOWN_ORDERS });
-  const rows = orders.map((order) => [
-    order.client_id.slice(0, 28),
-    order.market,
-    order.side,
-    order.type,
-    order.price === null ? 'market' : short(order.price),
-    `${short(order.filled_size)}/${short(order.size)}`,
-    order.status,
-    order.status_reason ?? '',
-  ]);
+/** @param tenants of the run @param since when it began */
+async function frame(
+  db: Database,
+  tenants: readonly string[],
+  since: Date,
+  settled: number,
+  total: number,
+): Promise<string[]> {
+  const counts = new Map<string, number>();
+  const orders: OrderPage['orders'] = [];
+  for (const tenantId of tenants) {
+    for (const [status, count] of Object.entries(await countByStatus(db, { tenantId, since }))) {
+      if (count > 0) counts.set(status, (counts.get(status) ?? 0) + count);
+    }
+    orders.push(...(await listOrders(db, { tenantId, limit: SHOWN_ORDERS })).orders);
+  }
+  orders.sort((a, b) => b.created_at.getTime() - a.created_at.getTime());
+  const rows = orders
+    .slice(0, SHOWN_ORDERS)
+    .map((order) => [
+      order.client_id.slice(0, 28),
+      order.market,
+      order.side,
+      order.type,
+      order.price === null ? 'market' : short(order.price),
+      `${short(order.filled_size)}/${short(order.size)}`,
+      order.status,
+      order.status_reason ?? '',
+    ]);
   return [
-    `settled ${settled}/${total}  ${counts.map(([status, count]) => `${status} ${count}`).join('  ')}`.trimEnd(),
+    `settled ${settled}/${total}  ${[...counts].map(([status, count]) => `${status} ${count}`).join('  ')}`.trimEnd(),
     '',
     ...table([['client id', 'market', 'side', 'type', 'price', 'filled', 'status', 'reason'], ...rows]).split(
       '\n',

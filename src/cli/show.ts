@@ -1,13 +1,14 @@
 // `router show`: everything that is known of one order, its proof first.
-import { whyUnprovenOrder } from '../app/audit.ts';
+import { whyHistoryUnlike, whyUnprovenOrder } from '../app/audit.ts';
 import { isFinal } from '../core/status.ts';
-import type { OrderStory } from '../store/reads.ts';
+import type { OrderStory } from '../store/order-story.ts';
 import { short, table, time } from './output.ts';
 
-/** Undefined while the order is not final. */
+/** Undefined while the order is not final and its history leads to it. */
 function proofOf(story: OrderStory): { proven: boolean; why?: string } | undefined {
-  if (!isFinal(story.order.status)) return undefined;
-  const why = whyUnprovenOrder(story);
+  const isEnded = isFinal(story.order.status);
+  const why = (isEnded ? whyUnprovenOrder(story) : undefined) ?? whyHistoryUnlike(story);
+  if (why === undefined && !isEnded) return undefined;
   return why === undefined ? { proven: true } : { proven: false, why };
 }
 

@@ -4,7 +4,9 @@ import type { VenueTruth } from '../core/compare.ts';
 import type { OrderStatus } from '../core/status.ts';
 import { truthSchema } from '../paper/truth.ts';
 import type { Database } from '../store/database.ts';
-import { countByStatus, everyEvidence, findOrder, type OrderKey, totals } from '../store/reads.ts';
+import { countByStatus, totals } from '../store/order-counts.ts';
+import { everyEvidence, findOrder } from '../store/order-story.ts';
+import type { OrderKey } from '../store/standings.ts';
 import { table } from './output.ts';
 import { storyAsText } from './show.ts';
 

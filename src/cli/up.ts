@@ -10,9 +10,9 @@ import { networkOf, privateKeyOf } from '../runtime/venue.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { startEmbeddedPostgres } from '../store/embedded-postgres.ts';
 import { highestKnownBlock, requireChain } from '../store/installation.ts';
-import { migrate } from '../store/migrator.ts';
-import type { OrderKey } from '../store/reads.ts';
+import type { OrderKey } from '../store/standings.ts';
 import { PAPER_CHAIN_ID } from '../venue/networks.ts';
+import { bringUpToDate } from './bring-up-to-date.ts';
 import { lockFolder } from './folder-lock.ts';
 import { describeRefused, type Taken, takeIn } from './intake.ts';
 import { type ProcessSpec, type Running, startProcess, within } from './processes.ts';
@@ -147,8 +147,9 @@ async function runSession(options: UpOptions, end: AbortController): Promise<Sum
   const db = openDatabase({ url: databaseUrl, maxConnections: 4, applicationName: 'dydx-order-router up' });
   stack.defer(closeInTime(() => db.destroy()));
   await unlessEnded(run, async () => {
-    const applied = await migrate(db);
-    await chooseBackend({ databaseUrl, redisUrl: secrets.redisUrl }).migrate();
+    const backend = chooseBackend({ databaseUrl, redisUrl: secrets.redisUrl });
+    const { applied, notes } = await bringUpToDate(databaseUrl, backend);
+    for (const note of notes) screen.line(`note         ${note}`);
     end.signal.throwIfAborted();
     screen.line(
       applied.length > 0 ? `schema       ${applied.join(', ')} applied` : 'schema       up to date',

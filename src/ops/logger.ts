@@ -10,7 +10,15 @@ export type Logger = {
 };
 
 /** Named secrets never reach a line, wherever in the fields they stand. */
-const REDACTED = ['privateKey', 'mnemonic', 'databaseUrl', 'redisUrl', 'connectionString', 'password'];
+const REDACTED = [
+  'privateKey',
+  'mnemonic',
+  'databaseUrl',
+  'databaseDirectUrl',
+  'redisUrl',
+  'connectionString',
+  'password',
+];
 
 export function createLogger(component: string, level: string): Logger {
   return pino(

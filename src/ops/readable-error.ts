@@ -18,6 +18,12 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/^3D000 /, 'create it, or correct DATABASE_URL'],
   [/^53300 /, 'close connections, or raise max_connections (router doctor shows the budget)'],
   [/^57P03 /, 'the database is starting or stopping: wait'],
-  [/^42501 /, 'grant it to the role in DATABASE_URL (router doctor names what lacks)'],
+  [/^42501 permission denied for/, 'grant it to the role in DATABASE_URL (router doctor names what lacks)'],
   [/^EISDIR/, 'give a file, or - for standard input'],
 ];
+
+/** 1, unless the error says another: a supervisor may know by it that starting again is of no use. */
+export function exitCodeOf(error: unknown): number {
+  const code = error instanceof Error && 'exitCode' in error ? error.exitCode : undefined;
+  return typeof code === 'number' ? code : 1;
+}

@@ -6,8 +6,11 @@ import { redisBackend } from './redis-backend.ts';
 
 export type QueueBackend = {
   readonly kind: 'redis' | 'postgres';
-  /** Makes the queue's own tables where it needs some; idempotent, safe with many starters. */
-  readonly migrate: () => Promise<void>;
+  /**
+   * Makes the queue's own tables where it needs some; idempotent, safe with many starters.
+   * @param role as whom: what is made is theirs
+   */
+  readonly migrate: (role?: string) => Promise<void>;
   readonly queue: <Data>(name: string) => Queue<Data>;
   readonly worker: <Data>(name: string, process: Processor<Data>, options: WorkerSettings) => Worker<Data>;
   /** Throws when the queue cannot be asked. */

@@ -16,9 +16,12 @@ import {
 } from 'bullmq';
 import pg from 'pg';
 import type { QueueBackend, WorkerSettings } from './backend.ts';
+import { MAINTENANCE_QUEUE, ORDERS_QUEUE } from './jobs.ts';
 import { workerOptions } from './worker-options.ts';
 
+/** src/store/role-sql.ts gives rights on it. */
 const SCHEMA = 'bullmq';
+const QUEUES = [ORDERS_QUEUE, MAINTENANCE_QUEUE];
 /** Connections of a worker, besides the one that listens; every job is fetched and finished by a statement. */
 const WORKER_CONNECTIONS = 8;
 /** Of all queues of a process that are only added to and asked. */
@@ -85,12 +88,19 @@ export function postgresBackend(connectionString: string, maxSilenceMs = MAX_SIL
   };
   return {
     kind: 'postgres',
-    migrate: async () => {
-      const client = new pg.Client({ connectionString, connectionTimeoutMillis: CONNECT_TIMEOUT_MS });
+    migrate: async (role) => {
+      // A login's timeouts are for statements of a moment.
+      const options = `-c statement_timeout=0${role === undefined ? '' : ` -c role=${role}`}`;
+      const client = new pg.Client({
+        connectionString,
+        connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+        options,
+      });
       client.on('error', () => {});
       await client.connect();
       try {
         await runMigrations(client, SCHEMA);
+        await makeIdSequences(client);
       } finally {
         await client.end();
       }
@@ -150,6 +160,14 @@ const workerFactory: PostgresFactory = (name, options) => {
   const backend = new PostgresQueueBackend(connection, name, options, true, name);
   return Object.defineProperty(backend, 'maximumBlockTimeout', { value: MAX_BLOCK_S });
 };
+
+/** BullMQ makes them with a queue's first job, as whoever adds that: nobody else could then use them. */
+async function makeIdSequences(client: pg.Client): Promise<void> {
+  for (const queue of QUEUES) {
+    const { rows } = await client.query(`SELECT ${SCHEMA}.job_id_seq_name($1) AS name`, [queue]);
+    await client.query(`CREATE SEQUENCE IF NOT EXISTS ${SCHEMA}.${pg.escapeIdentifier(rows[0]?.name)}`);
+  }
+}
 
 /** Its success is remembered, its failure is not. */
 function untilItSucceeds(work: () => Promise<unknown>): () => Promise<void> {

@@ -1,13 +1,13 @@
 // What every process of the router shares: settings, log, database, queues. Built once, closed in reverse.
 import type { Queue } from 'bullmq';
-import { type Config, ConfigError, isProduction, type Secrets } from '../config.ts';
+import { type Config, ConfigError, isPooled, isProduction, type Secrets } from '../config.ts';
 import type { Check } from '../ops/health.ts';
 import { createLogger, type Logger } from '../ops/logger.ts';
 import { createMetrics, type Metrics } from '../ops/metrics.ts';
 import { createOutage, type Outage } from '../ops/outage.ts';
 import { chooseBackend, type QueueBackend } from '../queue/backend.ts';
 import { type Database, openDatabase } from '../store/database.ts';
-import { requireSchema } from '../store/migrator.ts';
+import { requireSchema } from '../store/migrations.ts';
 
 export type Context = {
   readonly component: string;
@@ -15,7 +15,8 @@ export type Context = {
   readonly secrets: Secrets;
   readonly log: Logger;
   readonly metrics: Metrics;
-  readonly databaseUrl: string;
+  /** past a pooler: for LISTEN, session locks, VACUUM */
+  readonly databaseDirectUrl: string;
   readonly db: Database;
   readonly queues: QueueBackend;
   /** The process's one handle of that queue, to add to it and to ask it; closed with the context. */
@@ -34,8 +35,8 @@ export type Service = {
 
 /** Opens nothing yet but pools; `requireSchema` is the first question to the database. */
 function createContext(component: string, config: Config, secrets: Secrets, metrics: Metrics): Context {
-  const { databaseUrl } = secrets;
-  if (databaseUrl === undefined) {
+  const { databaseUrl, databaseDirectUrl, redisUrl } = secrets;
+  if (databaseUrl === undefined || databaseDirectUrl === undefined) {
     throw new ConfigError('no database: set DATABASE_URL, or run `npm start`, which brings its own');
   }
   const log = createLogger(component, config.LOG_LEVEL);
@@ -44,9 +45,15 @@ function createContext(component: string, config: Config, secrets: Secrets, metr
     queue: createOutage(log, 'queue'),
     venue: createOutage(log, 'venue'),
   };
-  const queues = chooseBackend({ redisUrl: secrets.redisUrl, databaseUrl, queuePrefix: config.QUEUE_PREFIX });
+  const queues = chooseBackend({
+    redisUrl,
+    databaseUrl: databaseDirectUrl,
+    queuePrefix: config.QUEUE_PREFIX,
+  });
   const db = openDatabase({
     url: databaseUrl,
+    isPooled: isPooled(secrets),
+    maxConnections: config.DATABASE_MAX_CONNECTIONS,
     applicationName: `dydx-order-router ${component}`,
     onError: outages.database.failed,
   });
@@ -64,7 +71,7 @@ function createContext(component: string, config: Config, secrets: Secrets, metr
     await queues.close();
     await db.destroy();
   };
-  return { component, config, secrets, log, metrics, databaseUrl, db, queues, queue, outages, close };
+  return { component, config, secrets, log, metrics, databaseDirectUrl, db, queues, queue, outages, close };
 }
 
 /** @param metrics given when they are served already */
@@ -76,7 +83,9 @@ export async function openContext(
 ): Promise<Context> {
   const context = createContext(component, config, secrets, metrics);
   try {
-    await requireSchema(context.db);
+    const newer = await requireSchema(context.db);
+    if (newer.length > 0)
+      context.log.warn({ newer }, 'the schema is newer than this version, which may run on it');
     return context;
   } catch (error) {
     await context.close();

@@ -2,7 +2,7 @@
 import type { Validator } from '../core/ports.ts';
 import type { Check, Finding } from '../ops/health.ts';
 import { databaseTime } from '../store/figures.ts';
-import { migrationStatus, requireSchema } from '../store/migrator.ts';
+import { migrationStatus, requireSchema } from '../store/migrations.ts';
 import { listHeartbeats } from '../store/queue-heartbeats.ts';
 import type { HeightFeed } from '../venue/height-feed.ts';
 import type { Context } from './context.ts';

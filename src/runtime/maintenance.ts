@@ -13,13 +13,13 @@ const TASKS = Object.keys(SCHEDULES) as UpkeepTask[];
 const CONCURRENCY = TASKS.length + 1;
 
 export async function startMaintenance(context: Context): Promise<Service> {
-  const { log, db, queues, databaseUrl, outages } = context;
+  const { log, db, queues, databaseDirectUrl, outages } = context;
   await refuseForgetfulQueue(context);
   const { telemetry } = context.metrics;
   const queue = context.queue<JobData>(MAINTENANCE_QUEUE);
   const deps: UpkeepDeps = {
     lastRun: (task) => lastMaintenanceRun(db, task),
-    run: (task) => runMaintenance(db, databaseUrl, task),
+    run: (task) => runMaintenance(db, databaseDirectUrl, task),
     now: () => new Date(),
     log,
   };

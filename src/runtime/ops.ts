@@ -4,7 +4,7 @@ import { createFleetMetrics } from '../ops/fleet-metrics.ts';
 import { watchHeights } from '../ops/height-metrics.ts';
 import { type JobData, MAINTENANCE_QUEUE, ORDERS_QUEUE } from '../queue/jobs.ts';
 import { readFigures } from '../store/figures.ts';
-import { requireChain } from '../store/installation.ts';
+import { refuseOtherChain } from '../store/installation.ts';
 import { listHeartbeats } from '../store/queue-heartbeats.ts';
 import { createHeightFeed } from '../venue/height-feed.ts';
 import type { Context, Service } from './context.ts';
@@ -67,7 +67,7 @@ async function watchVenue({ config, db, log, metrics, outages }: Context): Promi
     return { sources: [], checks: [], stop: async () => {} };
   }
   const { chainId } = networkOf(config);
-  await requireChain(db, chainId);
+  await refuseOtherChain(db, chainId);
   const validator = openValidator(config);
   const indexer = openIndexer(config, log, metrics.telemetry);
   const heights = createHeightFeed({

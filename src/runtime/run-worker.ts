@@ -8,7 +8,7 @@ import { createHealth, type Health } from '../ops/health.ts';
 import { type OpsServer, startOpsServer } from '../ops/http-server.ts';
 import { createLogger, errorFields } from '../ops/logger.ts';
 import { createMetrics, type Metrics } from '../ops/metrics.ts';
-import { readableError } from '../ops/readable-error.ts';
+import { exitCodeOf, readableError } from '../ops/readable-error.ts';
 import { type Context, openContext, type Service } from './context.ts';
 
 export type WorkerOptions = {
@@ -19,7 +19,10 @@ export type WorkerOptions = {
 const SAME_SIGNAL_MS = 500;
 const CLOSE_MS = 3_000;
 
-/** Exit codes: 1 start-up failed or an error that nobody caught, 130 ended by a second signal or by the deadline. */
+/**
+ * Exit codes: 1 start-up failed or an error that nobody caught, 3 the schema is too new for this version, 130 ended by a
+ * second signal or by the deadline.
+ */
 export async function runWorker(
   component: string,
   start: (context: Context) => Promise<Service>,
@@ -48,9 +51,10 @@ export async function runWorker(
     const line = readableError(error);
     console.error(error instanceof ConfigError ? line : `${component} did not start: ${line}`);
     // What hangs while it closes ends with the process.
-    setTimeout(() => process.exit(1), CLOSE_MS);
+    const code = exitCodeOf(error);
+    setTimeout(() => process.exit(code), CLOSE_MS);
     await context?.close().catch(() => {});
-    process.exit(1);
+    process.exit(code);
   }
 }
 
