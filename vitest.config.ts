@@ -4,7 +4,7 @@ import { coverage } from './test/support/coverage.ts';
 import { chooseLegs, type QueueKind } from './test/support/legs.ts';
 import { LongestFirst } from './test/support/longest-first.ts';
 
-const { queues, hasOwnRedis } = chooseLegs(process.env);
+const { queues, hasOwnRedis, hasPgbouncer, debianPostgres } = chooseLegs(process.env);
 const LOOPED = ['test/e2e/**/*.test.ts', 'test/queue/looped/**/*.test.ts'];
 /** They start a redis-server, some in one test of many. */
 const OWN_REDIS = [
@@ -19,10 +19,14 @@ const shared = {
   hookTimeout: 60_000,
 } as const;
 
+const DEBIAN_POSTGRES = ['test/store/both-versions.test.ts'];
+const PGBOUNCER = ['test/e2e/pooler.test.ts'];
+
 function excludedFrom(queueKind: QueueKind): string[] {
+  const pooler = hasPgbouncer ? [] : PGBOUNCER;
   // The other queue has no Redis to lose.
-  if (queueKind === 'postgres') return ['test/e2e/redis-down.test.ts'];
-  return hasOwnRedis ? [] : OWN_REDIS_LOOPED;
+  if (queueKind === 'postgres') return ['test/e2e/redis-down.test.ts', ...pooler];
+  return hasOwnRedis ? pooler : [...OWN_REDIS_LOOPED, ...pooler];
 }
 
 export default defineConfig({
@@ -40,7 +44,11 @@ export default defineConfig({
           ...shared,
           name: 'once',
           include: ['test/**/*.test.ts'],
-          exclude: hasOwnRedis ? LOOPED : [...LOOPED, ...OWN_REDIS],
+          exclude: [
+            ...LOOPED,
+            ...(hasOwnRedis ? [] : OWN_REDIS),
+            ...(debianPostgres === undefined ? DEBIAN_POSTGRES : []),
+          ],
         },
       },
       ...queues.map((queueKind) => ({

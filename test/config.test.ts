@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { ConfigError, embeddedUrlFile, environmentSchema, readConfig } from '../src/config.ts';
+import { ConfigError, embeddedUrlFile, environmentSchema, isPooled, readConfig } from '../src/config.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'router-config-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -103,6 +103,7 @@ describe('a good environment', () => {
   test('never puts a secret, or where it lies, into Config', () => {
     const secret = {
       DATABASE_URL: 'postgresql://router:hunter2@db/router',
+      DATABASE_DIRECT_URL: 'postgresql://router:hunter2@past-the-pooler/router',
       REDIS_URL: 'redis://:hunter2@cache',
       DYDX_PRIVATE_KEY: 'hunter2-key',
       DYDX_PRIVATE_KEY_FILE: 'hunter2-key-file',
@@ -114,10 +115,24 @@ describe('a good environment', () => {
     expect(Object.keys(config).filter((name) => name in secret)).toEqual([]);
     expect(secrets).toEqual({
       databaseUrl: secret.DATABASE_URL,
+      databaseDirectUrl: secret.DATABASE_DIRECT_URL,
       redisUrl: secret.REDIS_URL,
       privateKey: secret.DYDX_PRIVATE_KEY,
       mnemonic: secret.DYDX_MNEMONIC,
     });
+  });
+
+  test('has a pooler when DATABASE_DIRECT_URL says the way past it, which makes no sense alone', () => {
+    const url = 'postgresql://db/router';
+    expect(isPooled(readConfig({ ...bare, DATABASE_URL: url }).secrets)).toBe(false);
+    expect(isPooled(readConfig({ ...bare, DATABASE_URL: url, DATABASE_DIRECT_URL: url }).secrets)).toBe(
+      false,
+    );
+    const direct = secretFile('direct', 'postgresql://past/router\n');
+    const pooled = readConfig({ ...bare, DATABASE_URL: url, DATABASE_DIRECT_URL_FILE: direct }).secrets;
+    expect(isPooled(pooled)).toBe(true);
+    expect(pooled.databaseDirectUrl).toBe('postgresql://past/router');
+    expect(errorOf({ DATABASE_DIRECT_URL: url })).toContain('set that, too');
   });
 
   test('finds the embedded database of its data folder, unless DATABASE_URL names another', () => {

@@ -17,6 +17,8 @@ const DATABASE: DatabaseFacts = {
   usedConnections: 20,
   extensions: ['plpgsql'],
   canCreate: true,
+  actsAs: [],
+  statementTimeoutMs: 30_000,
   clockAheadMs: 3,
 };
 const REDIS: RedisFacts = {
@@ -78,14 +80,29 @@ describe('the database', () => {
   });
 
   test('rights, ownership, schema, installation, extensions', () => {
-    expect(judge.judgeRights('app', []).status).toBe('ok');
-    expect(judge.judgeRights('app', ['UPDATE on orders'])).toMatchObject({
+    expect(judge.judgeRights(of({}), []).status).toBe('ok');
+    expect(judge.judgeRights(of({}), ['UPDATE on orders'])).toMatchObject({
       status: 'FAIL',
-      found: 'app lacks UPDATE on orders',
+      found: 'router lacks UPDATE on orders',
     });
     expect(judge.judgeOwnership(of({}), []).status).toBe('ok');
     expect(judge.judgeOwnership(of({}), ['orders']).status).toBe('warn');
     expect(judge.judgeOwnership(of({ canCreate: false }), []).status).toBe('warn');
+    const worker = of({ canCreate: false, actsAs: ['cryptopulse_worker'] });
+    expect(judge.judgeRights(worker, []).found).toContain('cryptopulse_worker may');
+    expect(judge.judgeOwnership(worker, ['orders'])).toMatchObject({
+      status: 'ok',
+      found: expect.stringContaining('others do'),
+    });
+    const maintenance = of({ canCreate: false, actsAs: ['cryptopulse_maintenance'] });
+    expect(judge.judgeOwnership(maintenance, []).found).toBe('router may vacuum');
+    expect(judge.judgeOwnership(maintenance, ['orders']).status).toBe('warn');
+    expect(judge.judgePooling(of({ statementTimeoutMs: 0 }), false).status).toBe('ok');
+    expect(judge.judgePooling(of({ statementTimeoutMs: 0 }), true)).toMatchObject({
+      status: 'warn',
+      todo: expect.stringContaining('--grant'),
+    });
+    expect(judge.judgePooling(of({}), true).status).toBe('ok');
     expect(judge.judgeSchema(undefined, ['000001_orders']).status).toBe('ok');
     expect(judge.judgeSchema('the database lacks a, b: run `router migrate`', [])).toEqual({
       status: 'FAIL',

@@ -4,8 +4,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, inject, onTestFinished, test } from 'vitest';
+import { setUpRoles } from '../../src/store/role-setup.ts';
 import { createDatabase } from '../support/databases.ts';
 import { freePort } from '../support/free-port.ts';
+import { asLogin, type Login } from '../support/logins.ts';
 import { exitOf } from '../support/router.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -44,11 +46,13 @@ const statusOf = async (url: string): Promise<number> => {
   return answer?.status ?? 0;
 };
 
+const LOGIN_OF: Readonly<Record<string, Login>> = { ops: 'app', maintenance: 'maintenance' };
+
 test('the Procfile has a line for every kind of process', () => {
   expect([...lines.keys()]).toEqual(['release', 'submitter', 'reconciler', 'maintenance', 'ops', 'paper']);
 });
 
-test('every line of the Procfile starts, is ready, and ends cleanly', async () => {
+test('every line of the Procfile starts, is ready under the role of its kind, and ends cleanly', async () => {
   await using database = await createDatabase('empty');
   const folder = mkdtempSync(join(tmpdir(), 'router-procfile-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -66,6 +70,7 @@ test('every line of the Procfile starts, is ready, and ends cleanly', async () =
     SHUTDOWN_TIMEOUT_MS: '20000',
   };
   expect(await exitOf(start('release', env))).toBe(0);
+  await setUpRoles(database.db);
   const paper = start('paper', env);
   await expect.poll(() => statusOf(`${venueUrl}/v4/height`), READY).toBe(200);
   const workers = await Promise.all(
@@ -73,7 +78,9 @@ test('every line of the Procfile starts, is ready, and ends cleanly', async () =
       .filter((name) => name !== 'release' && name !== 'paper')
       .map(async (name) => {
         const port = await freePort();
-        return { name, port, child: start(name, { ...env, PORT: String(port) }) };
+        const login = LOGIN_OF[name] ?? 'worker';
+        const own = { ...env, DATABASE_URL: asLogin(database.url, login), PORT: String(port) };
+        return { name, port, child: start(name, own) };
       }),
   );
   for (const { name, port } of workers) {

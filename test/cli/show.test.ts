@@ -1,8 +1,8 @@
 // `router show` tells the whole story of an order, and first whether its end is proven.
 import { afterAll, expect, test } from 'vitest';
 import { storyAsJson, storyAsText } from '../../src/cli/show.ts';
+import { findOrder } from '../../src/store/order-story.ts';
 import { recordOutcomes } from '../../src/store/outcomes.ts';
-import { findOrder } from '../../src/store/reads.ts';
 import { bookReport } from '../../src/store/reconciling.ts';
 import { recordOrders } from '../../src/store/recording.ts';
 import {

@@ -11,6 +11,9 @@ const NOT_PASSED = [
   'PORT',
   'DATA_DIR',
   'DATABASE_URL',
+  // There is no pooler among the containers.
+  'DATABASE_DIRECT_URL',
+  'DATABASE_DIRECT_URL_FILE',
   'REDIS_URL',
   'DYDX_PRIVATE_KEY',
   'DYDX_MNEMONIC',

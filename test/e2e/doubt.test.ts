@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type JobData, ORDERS_QUEUE } from '../../src/queue/jobs.ts';
-import { findOrder } from '../../src/store/reads.ts';
+import { findOrder } from '../../src/store/order-story.ts';
 import { randomIntents } from '../support/intents.ts';
 import { startTestRouter, type TestRouter } from '../support/router.ts';
 

@@ -5,8 +5,9 @@ import { reconcileSubaccount } from '../../src/app/reconcile.ts';
 import type { Fill, FillsPage } from '../../src/core/ports.ts';
 import { noTelemetry } from '../../src/core/telemetry.ts';
 import { type JobData, ORDERS_QUEUE } from '../../src/queue/jobs.ts';
-import { findOrder, latestRejections } from '../../src/store/reads.ts';
+import { findOrder } from '../../src/store/order-story.ts';
 import { bookReport, listCursors } from '../../src/store/reconciling.ts';
+import { latestRejections } from '../../src/store/standings.ts';
 import { createValidator } from '../../src/venue/validator.ts';
 import { randomIntents } from '../support/intents.ts';
 import { startTestRouter, type TestRouter } from '../support/router.ts';
@@ -50,6 +51,7 @@ test('a repeat right behind its original is a duplicate, another body a conflict
   // The queue loses everything; sending the same intent again brings it back.
   const queue = router.queues.queue<JobData>(ORDERS_QUEUE);
   await queue.obliterate({ force: true });
+  await router.queues.migrate();
   expect((await router.client.enqueue(intent)).outcome).toBe('duplicate');
   expect(await queue.getJobCountByTypes('waiting')).toBe(1);
   await queue.close();

@@ -18,16 +18,19 @@ test('one planted false proof and one planted false figure are each found, and n
 
   expect(await check()).toMatchObject({ orders: 30, unproven: 0, mismatched: 0 });
 
-  // The evidence of a dead order is set to a block before its good-til-block.
-  await sql`UPDATE orders SET resolution = jsonb_set(resolution, '{height}', '1')
+  // The evidence of a dead order names another good-til-block than was signed.
+  await sql`UPDATE orders SET resolution = jsonb_set(resolution, '{good_til_block}', '1')
     WHERE id = (SELECT id FROM orders WHERE resolution->>'rule' = 'dead' ORDER BY id LIMIT 1)`.execute(
     router.db,
   );
   expect(await check()).toMatchObject({ unproven: 1, mismatched: 0 });
 
-  // A fill of another order is booked at another price.
-  await sql`UPDATE order_fills SET price = price * 2
-    WHERE id = (SELECT id FROM order_fills ORDER BY id LIMIT 1)`.execute(router.db);
+  // A fill of another order is booked at another price, past the trigger that keeps fills as they are.
+  await router.db.transaction().execute(async (trx) => {
+    await sql`SET LOCAL session_replication_role = replica`.execute(trx);
+    await sql`UPDATE order_fills SET price = price * 2
+      WHERE id = (SELECT id FROM order_fills ORDER BY id LIMIT 1)`.execute(trx);
+  });
   expect(await check()).toMatchObject({ unproven: 1, mismatched: 1 });
   expect(findings.at(-1)).toContain('has other figures');
 });

@@ -2,13 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, inject, test } from 'vitest';
+import { bringUpToDate } from '../../src/cli/bring-up-to-date.ts';
 import { chooseBackend } from '../../src/queue/backend.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
-import { migrate } from '../../src/store/migrator.ts';
 import type { TestDatabase } from '../support/databases.ts';
 import { randomIntents } from '../support/intents.ts';
+import { makeLogins } from '../support/logins.ts';
 import { startTestRouter } from '../support/router.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { expectTruth, OUTAGE_TEST_MS, SETTLE_MS, UNHURRIED } from './outage.ts';
@@ -53,8 +54,8 @@ async function startRestartablePostgres() {
   const url = through.href;
   const db = openDatabase({ url });
   opening.defer(() => db.destroy());
-  await migrate(db);
-  await chooseBackend({ databaseUrl: url }).migrate();
+  await bringUpToDate(url, chooseBackend({ databaseUrl: url }));
+  await makeLogins(url, inject('loginRun'));
   const stack = opening.move();
   const database: TestDatabase = { url, db, [Symbol.asyncDispose]: async () => {} };
   return {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { findOrder } from '../../src/store/reads.ts';
+import { findOrder } from '../../src/store/order-story.ts';
 import { randomIntents, unhurried } from '../support/intents.ts';
 import { startTestRouter } from '../support/router.ts';
 

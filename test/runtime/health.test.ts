@@ -103,8 +103,10 @@ test('a database that a newer version has migrated is named with what to do', as
   await expectReady(served);
   const { report } = await served.readyz();
   expect(report.checks['schema']).toMatchObject({ revision: expect.stringMatching(/^\d{6}_\w+$/) });
-  await sql`INSERT INTO kysely_migration (name, timestamp) VALUES ('999999_later', '')`.execute(database.db);
-  await expectNotReady(served, 'schema', /999999_later.*run the newer version/);
+  await sql`INSERT INTO kysely_migration (name, timestamp) VALUES ('999999_later.breaking', '')`.execute(
+    database.db,
+  );
+  await expectNotReady(served, 'schema', /999999_later\.breaking.*run the newer version/);
 });
 
 test('a queue that does not answer is told as such', async () => {

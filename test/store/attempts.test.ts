@@ -244,7 +244,8 @@ describe('two workers', () => {
     await using session = await openSession(database.url);
     await session.query('BEGIN');
     await session.query(
-      `UPDATE orders SET status = 'EXPIRED', resolution = '{"rule":"dead"}' WHERE id = $1`,
+      `UPDATE orders SET status = 'EXPIRED', status_reason = 'test', next_wake_at = NULL,
+        resolution = '{"rule":"dead","height":121}' WHERE id = $1`,
       [order.id],
     );
     const attempt = resign(db, order, 150);

@@ -6,7 +6,7 @@ import { expect } from 'vitest';
 import { type Intent, type IntentInput, intentHash, parseIntent } from '../../src/core/intent.ts';
 import { orderUuid } from '../../src/core/order-uuid.ts';
 import type { Fill } from '../../src/core/ports.ts';
-import { isFinal, type OrderStatus } from '../../src/core/status.ts';
+import type { OrderStatus } from '../../src/core/status.ts';
 import { type NewAttempt, startAttempts } from '../../src/store/attempts.ts';
 import type { Database } from '../../src/store/database.ts';
 import type { AttemptOutcome } from '../../src/store/outcomes.ts';
@@ -248,40 +248,111 @@ export function reportOf(cursor: Cursor, fills: readonly Fill[], height?: number
   };
 }
 
-/** For rows that no use case would write: what the CHECK constraints ask of a row in this status. */
+const placed = { placed_at: new Date() };
+const atEnd = { status_reason: 'test', next_wake_at: null };
+const dead = JSON.stringify({ rule: 'dead', height: 121, good_til_block: 120, fills: 1 });
+
+/** For rows that no use case would write: what the CHECK constraints ask of a row in this status, of a size of 10. */
 export const STATE_OF = {
   PENDING: { filled_size: '0', resolution: null },
-  OPEN: { filled_size: '0', resolution: null },
+  OPEN: { filled_size: '0', resolution: null, ...placed },
   PARTIALLY_FILLED: { filled_size: '4', resolution: null },
-  FILLED: { filled_size: '10', resolution: '{"rule":"filled"}' },
-  CANCELLED: { filled_size: '4', resolution: '{"rule":"dead"}' },
-  REJECTED: { filled_size: '0', resolution: '{"rule":"refused"}' },
-  EXPIRED: { filled_size: '4', resolution: '{"rule":"dead"}' },
-} as const satisfies Record<OrderStatus, { filled_size: string; resolution: string | null }>;
+  FILLED: {
+    filled_size: '10',
+    resolution: JSON.stringify({ rule: 'filled', height: 110, fills: 1 }),
+    filled_at: new Date(),
+    ...atEnd,
+  },
+  CANCELLED: { filled_size: '4', resolution: dead, cancelled_at: new Date(), ...atEnd },
+  REJECTED: {
+    filled_size: '0',
+    resolution: JSON.stringify({ rule: 'refused', codespace: 'clob', code: 2003, log: '', tx_hash: 'AB' }),
+    ...atEnd,
+  },
+  EXPIRED: { filled_size: '4', resolution: dead, ...atEnd },
+} as const satisfies Record<OrderStatus, Partial<Insertable<Orders>>>;
 
-/** A LIMIT order of 10 that satisfies every constraint. */
-export async function insertRow(db: Database, changes: Partial<Insertable<Orders>> = {}) {
+let venueIdentity = 0;
+
+/** Of an order that was signed once, for good-til-block 120. */
+export function signedColumns() {
+  venueIdentity += 1;
+  return {
+    order_id: `venue-${venueIdentity}`,
+    owner: 'dydx1row',
+    dydx_client_id: venueIdentity,
+    clob_pair_id: 0,
+    order_flags: 0,
+    quantums: 1,
+    subticks: 1,
+    first_good_til_block: 120,
+    good_til_block: 120,
+    attempt_count: 1,
+  } as const;
+}
+
+type Row = Partial<Insertable<Orders> & { tenant_id: string }>;
+
+/** How long it may live, as its type asks for it. */
+function goodTilOf({ type = 'LIMIT', time_in_force = 'GTT', good_til_time }: Row) {
+  if (type === 'MARKET' || (type === 'LIMIT' && time_in_force !== 'GTT')) return {};
+  if (type === 'LIMIT') return good_til_time == null ? { good_til_blocks: 20 } : {};
+  return { good_til_time: inMs(86_400_000) };
+}
+
+/** A LIMIT order of 10 that satisfies every constraint, with its key; signed once unless it is PENDING. */
+export async function insertRow(db: Database, changes: Row = {}) {
   const status = changes.status ?? 'PENDING';
+  const isSigned = status !== 'PENDING';
   const row = {
     id: randomUUID(),
+    tenant_id: 'default',
     client_id: nextName('row'),
     market: 'BTC-USD',
     side: 'BUY' as const,
     type: 'LIMIT' as const,
     size: '10',
     price: '60000',
+    ...goodTilOf(changes),
     status,
+    ...(isSigned ? signedColumns() : {}),
     ...STATE_OF[status],
     ...changes,
   };
-  await db.insertInto('orders').values(row).execute();
+  await insertWithKeys(db, [row]);
   return { id: row.id };
 }
 
+type KeyedRow = Insertable<Orders> & { readonly tenant_id: string };
+
+/** Their keys first, in a transaction: a row that is refused leaves no spent key. */
+export async function insertWithKeys(db: Database, rows: readonly KeyedRow[]): Promise<void> {
+  const intent_hash = 'a'.repeat(64);
+  const keys = rows
+    // An empty name is refused by the key as well: the order's own refusal is what is asked about.
+    .filter((row) => row.client_id !== '' && row.tenant_id !== '')
+    .map(({ id, tenant_id, client_id }) => ({ tenant_id, client_id, order_id: id, intent_hash }));
+  const insert = async (trx: Database) => {
+    if (keys.length > 0) await trx.insertInto('order_keys').values(keys).execute();
+    await trx.insertInto('orders').values(rows).execute();
+  };
+  await (db.isTransaction ? insert(db) : db.transaction().execute(insert));
+}
+
+/** Signs it on the way, where the status needs that. */
 export async function setStatus(db: Database, order: { readonly id: string }, status: OrderStatus) {
+  const { attempt_count } = await orderRow(db, order);
+  const isToSign = attempt_count === 0 && status !== 'PENDING';
   await db
     .updateTable('orders')
-    .set({ status, ...STATE_OF[status], ...(isFinal(status) ? { next_wake_at: null } : {}) })
+    .set({
+      cancelled_at: null,
+      filled_at: null,
+      placed_at: null,
+      ...STATE_OF[status],
+      ...(isToSign ? signedColumns() : {}),
+      status,
+    })
     .where('id', '=', order.id)
     .execute();
 }

@@ -28,7 +28,21 @@ test('it says who it is, and gives up a statement that waits too long', async ()
     (await sql<{ value: string }>`SELECT current_setting(${name}) AS value`.execute(db)).rows[0]?.value;
   expect(await show('application_name')).toBe('who');
   expect(await show('statement_timeout')).toBe('30s');
+  expect(await show('lock_timeout')).toBe('10s');
   expect(await show('idle_in_transaction_session_timeout')).toBe('30s');
+  await db.destroy();
+});
+
+test('who migrates waits not long for a lock, and otherwise as long as it takes, whatever the login has', async () => {
+  await using database = await createDatabase();
+  const name = new URL(database.url).pathname.slice(1);
+  await sql.raw(`ALTER DATABASE ${name} SET statement_timeout = '30s'`).execute(database.db);
+  const db = openDatabase({ url: database.url, isUnhurried: true });
+  const { rows } = await sql<{ statement: string; lock: string }>`
+    SELECT current_setting('statement_timeout') AS statement, current_setting('lock_timeout') AS lock`.execute(
+    db,
+  );
+  expect(rows).toEqual([{ statement: '0', lock: '10s' }]);
   await db.destroy();
 });
 

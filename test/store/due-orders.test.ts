@@ -201,12 +201,19 @@ describe('where nothing is due, a large table costs no more than a small one', (
     await using large = await createDatabase();
     // As after an hour of trading: most have ended, some wait for their time.
     await sql`
-      INSERT INTO orders (id, client_id, market, side, type, size, price, status, resolution, next_wake_at)
-      SELECT gen_random_uuid(), n::text, 'BTC-USD', 'BUY', 'LIMIT', 1, 1,
-        (CASE WHEN n % 20 = 0 THEN 'PENDING' ELSE 'EXPIRED' END)::order_status,
-        CASE WHEN n % 20 <> 0 THEN '{}'::jsonb END,
-        CASE WHEN n % 20 = 0 THEN clock_timestamp() + interval '1 hour' END
-      FROM generate_series(1, 10000) n`.execute(large.db);
+      WITH k AS (
+        INSERT INTO order_keys (tenant_id, client_id, order_id, intent_hash)
+        SELECT 'default', n::text, gen_random_uuid(), repeat('a', 64) FROM generate_series(1, 10000) n
+        RETURNING client_id, order_id, client_id::int % 20 = 0 AS is_waiting
+      )
+      INSERT INTO orders
+        (id, client_id, market, side, type, size, status, status_reason, resolution, next_wake_at)
+      SELECT order_id, client_id, 'BTC-USD', 'BUY', 'MARKET', 1,
+        (CASE WHEN is_waiting THEN 'PENDING' ELSE 'EXPIRED' END)::order_status,
+        CASE WHEN NOT is_waiting THEN 'never sent' END,
+        CASE WHEN NOT is_waiting THEN '{"rule":"never_sent"}'::jsonb END,
+        CASE WHEN is_waiting THEN clock_timestamp() + interval '1 hour' END
+      FROM k`.execute(large.db);
     await sql`ANALYZE orders`.execute(large.db);
     const read = await large.db.transaction().execute(async (trx) => {
       const before = await rowsRead(trx);

@@ -44,9 +44,12 @@ test('in doubt is what was sent and has no answer, or one that says nothing; wha
     answerOf(accepted),
     refusalOf(refused),
   ]);
-  await sql`UPDATE order_attempts SET created_at = created_at - interval '1 hour' WHERE order_id = ${doubted.id}`.execute(
-    db,
-  );
+  await db.transaction().execute(async (trx) => {
+    await sql`SET LOCAL session_replication_role = replica`.execute(trx);
+    await sql`UPDATE order_attempts SET created_at = created_at - interval '1 hour' WHERE order_id = ${doubted.id}`.execute(
+      trx,
+    );
+  });
   const figures = await readFigures(db);
   expect(figures.activeByStatus).toEqual({ PENDING: 4, OPEN: 1, PARTIALLY_FILLED: 0 });
   expect(figures.inDoubt).toBe(2);

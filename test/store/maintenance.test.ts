@@ -84,6 +84,23 @@ describe.each(['vacuum', 'analyze'] as const)('%s', (task) => {
   });
 });
 
+test('takes as long as it takes: the timeout of its login is for statements of a moment', async () => {
+  await using database = await createDatabase();
+  const { db, url } = database;
+  await sql
+    .raw(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET statement_timeout = '500ms'`)
+    .execute(db);
+  await using session = await openSession(url);
+  await session.query('BEGIN');
+  await session.query('LOCK TABLE order_fills IN ACCESS EXCLUSIVE MODE');
+  const run = runMaintenance(db, url, 'vacuum');
+  await untilBlocked(db);
+  await session.query('SET LOCAL statement_timeout = 0');
+  await session.query('SELECT pg_sleep(0.7)');
+  await session.query('ROLLBACK');
+  expect(await run).toBe(true);
+});
+
 test('a vacuum and an analyze do not stand in for each other', async () => {
   await using database = await createDatabase();
   const { db, url } = database;

@@ -8,8 +8,8 @@ import { normalizeDecimal, toAtoms } from '../../src/core/decimal.ts';
 import { isFinal, STATUSES } from '../../src/core/status.ts';
 import { startResends } from '../../src/store/attempts.ts';
 import { openDatabase } from '../../src/store/database.ts';
+import { findOrder } from '../../src/store/order-story.ts';
 import { recordOutcomes } from '../../src/store/outcomes.ts';
-import { findOrder } from '../../src/store/reads.ts';
 import { bookReport, ensureCursor, listCursors } from '../../src/store/reconciling.ts';
 import { recordOrders } from '../../src/store/recording.ts';
 import { createDatabase } from '../support/databases.ts';
@@ -736,4 +736,14 @@ test('whatever happens to an order, its history replays to its row, its fills ad
   );
   // The lives have to be rich enough to mean something.
   expect([...ends].sort()).toEqual([...STATUSES].sort());
+});
+
+test('a list that is read again from its start finds the fills of archived orders booked', async () => {
+  const account = await subaccount();
+  const order = await account.signed({ size: '1' });
+  const fill = fillOf(order, { size: '1' });
+  await account.book([fill], 110);
+  await sql`SELECT archive_orders(${[order.id]}::uuid[])`.execute(db);
+  const again = await account.book([fill], 111);
+  expect(again).toMatchObject({ bookings: [], unexplained: [] });
 });

@@ -5,6 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const FIRST = [
   '/e2e/redis-down.',
   '/e2e/postgres-down.',
+  '/store/both-versions.',
   '/cli/up.',
   '/e2e/kill-submitter',
   '/e2e/whole-way.',
@@ -13,6 +14,7 @@ const FIRST = [
   '/cli/bad-start.',
   '/cli/doctor.',
   '/cli/',
+  '/store/roles.',
   '/queue/redis-',
   '/runtime/',
   '/store/embedded-',

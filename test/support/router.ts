@@ -16,9 +16,11 @@ import { openContext, type Service } from '../../src/runtime/context.ts';
 import { type ReconcilerOptions, startReconciler } from '../../src/runtime/reconciler.ts';
 import { type SubmitterOptions, startSubmitter } from '../../src/runtime/submitter.ts';
 import type { Database } from '../../src/store/database.ts';
-import { everyEvidence, type OrderKey, rejectedSince, standings } from '../../src/store/reads.ts';
+import { everyEvidence } from '../../src/store/order-story.ts';
 import { keyOf } from '../../src/store/recording.ts';
+import { type OrderKey, rejectedSince, standings } from '../../src/store/standings.ts';
 import { createDatabase, type TestDatabase } from './databases.ts';
+import { asLogin, type Login } from './logins.ts';
 
 type Settings = Readonly<Record<string, string>>;
 
@@ -75,13 +77,13 @@ export async function startTestRouter(options: TestRouterOptions = {}): Promise<
   const where = queueOf(database.url, options.redisUrl ?? inject('redisUrl'));
   const settings: Settings = {
     ...FAST,
-    DATABASE_URL: database.url,
+    DATABASE_URL: asLogin(database.url, 'worker'),
     ...(where.redisUrl === undefined ? {} : { REDIS_URL: where.redisUrl, QUEUE_PREFIX: where.queuePrefix }),
     DYDX_VALIDATOR_URL: paper.url,
     DYDX_INDEXER_URL: paper.url,
     ...options.settings,
   };
-  const client = opening.use(createRouterClient(where));
+  const client = opening.use(createRouterClient({ ...where, databaseUrl: asLogin(database.url, 'worker') }));
   const queues = chooseBackend(where);
   opening.defer(queues.close);
   const stack = opening.move();
@@ -116,7 +118,7 @@ export async function startTestRouter(options: TestRouterOptions = {}): Promise<
       start('reconciler', (context) => startReconciler(context, reconcilerOptions)),
     spawn: (script, env = {}) => {
       const child = spawn(process.execPath, [join(ROOT, script)], {
-        env: { ...process.env, ...settings, ...env },
+        env: { ...process.env, ...settings, DATABASE_URL: asLogin(database.url, loginOf(script)), ...env },
         // A channel, by which it says that it is ready.
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });
@@ -135,6 +137,11 @@ export async function startTestRouter(options: TestRouterOptions = {}): Promise<
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
+}
+
+function loginOf(script: string): Login {
+  if (script.endsWith('/ops.ts')) return 'app';
+  return script.endsWith('/maintenance.ts') ? 'maintenance' : 'worker';
 }
 
 /** The queue of this leg; in Redis under a prefix of its own, for the server is shared. */

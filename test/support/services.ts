@@ -1,24 +1,26 @@
-// The servers of the whole run: PostgreSQL from TEST_DATABASE_URL (a role that may create databases), a container
+// The servers of the whole run: PostgreSQL from TEST_DATABASE_URL (a superuser), a container
 // (TEST_CONTAINERS=1) or the embedded one, with a migrated template of which every test file clones a database of its
 // own; Redis from TEST_REDIS_URL, a container or redis-server on the path.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { bringUpToDate } from '../../src/cli/bring-up-to-date.ts';
 import { chooseBackend } from '../../src/queue/backend.ts';
-import { openDatabase } from '../../src/store/database.ts';
 import { startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
-import { migrate } from '../../src/store/migrator.ts';
 
 import { startCompileCache } from './compile-cache.ts';
 import { administer, urlOf } from './databases.ts';
 import { chooseLegs, type QueueKind } from './legs.ts';
+import { dropLogins, makeLogins } from './logins.ts';
 import { startRedisServer } from './redis-server.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
     readonly serverUrl: string;
     readonly templateName: string;
+    /** test/support/logins.ts */
+    readonly loginRun: string;
     readonly redisUrl: string | undefined;
     readonly compileCache: string;
     readonly queues: readonly QueueKind[];
@@ -80,17 +82,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const templateName = `router_template_${process.pid}`;
   await administer(postgres.url, `CREATE DATABASE ${templateName}`);
   const url = urlOf(postgres.url, templateName);
-  const db = openDatabase({ url });
-  await migrate(db);
-  await db.destroy();
-  await chooseBackend({ databaseUrl: url }).migrate();
+  await bringUpToDate(url, chooseBackend({ databaseUrl: url }));
+  const loginRun = String(process.pid);
+  await makeLogins(url, loginRun);
   project.provide('serverUrl', postgres.url);
   project.provide('templateName', templateName);
+  project.provide('loginRun', loginRun);
   project.provide('redisUrl', redis?.url);
   project.provide('compileCache', compileCache.folder);
 
   return async () => {
     await administer(postgres.url, `DROP DATABASE IF EXISTS ${templateName} WITH (FORCE)`);
+    await dropLogins(postgres.url, loginRun);
     await postgres.stop();
     await redis?.stop();
     compileCache.remove();

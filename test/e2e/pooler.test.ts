@@ -1,0 +1,47 @@
+// DATABASE_URL is a pooler that lends a connection per transaction, DATABASE_DIRECT_URL the way past it: the router trades
+// as without one, its timeouts are those of its login, and nothing that needs a session goes through the pooler.
+import { sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { openDatabase } from '../../src/store/database.ts';
+import { setUpRoles } from '../../src/store/role-setup.ts';
+import { createDatabase } from '../support/databases.ts';
+import { randomIntents } from '../support/intents.ts';
+import { asLogin } from '../support/logins.ts';
+import { startPgbouncer } from '../support/pgbouncer.ts';
+import { startTestRouter } from '../support/router.ts';
+
+test('orders go their whole way through a transaction pooler with fewer connections than users', async () => {
+  const database = await createDatabase();
+  const direct = asLogin(database.url, 'worker');
+  await using pooler = await startPgbouncer([direct], 3);
+  const pooled = { DATABASE_URL: pooler.through(direct), DATABASE_DIRECT_URL: direct };
+  await using router = await startTestRouter({ database, settings: pooled });
+  await router.submitter();
+  await router.submitter();
+  await router.reconciler();
+  const intents = randomIntents(60, 31, 'pooled');
+  await router.client.enqueue(intents.slice(0, 30), { until: 'recorded' });
+  await router.client.enqueue(intents.slice(30));
+  await router.settled(intents.map(({ client_id }) => ({ tenant_id: 'default', client_id })));
+  expect(await router.findings()).toEqual([]);
+});
+
+test('the timeouts of a login come through the pooler, which takes none from the client', async () => {
+  await using database = await createDatabase();
+  const direct = asLogin(database.url, 'worker');
+  const user = new URL(direct).username;
+  await setUpRoles(database.db, [{ user, role: 'cryptopulse_worker' }]);
+  await using pooler = await startPgbouncer([direct], 2);
+  const db = openDatabase({ url: pooler.through(direct), isPooled: true });
+  const show = async (name: string) =>
+    (await sql<{ value: string }>`SELECT current_setting(${name}) AS value`.execute(db)).rows[0]?.value;
+  expect([
+    await show('statement_timeout'),
+    await show('lock_timeout'),
+    await show('idle_in_transaction_session_timeout'),
+  ]).toEqual(['30s', '10s', '30s']);
+  await db.destroy();
+  const unprepared = openDatabase({ url: pooler.through(direct) });
+  await expect(sql`SELECT 1`.execute(unprepared)).rejects.toThrow(/unsupported startup parameter/);
+  await unprepared.destroy();
+});

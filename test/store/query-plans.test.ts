@@ -1,0 +1,89 @@
+// Each of the source schema's queries is read from the index that was made for it, and no list reads a whole table: by
+// the plans of what the functions really send, on a database seeded as the one of bench:queries.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { capturing, type PlanNode, planNodes } from '../../bench/explain.ts';
+import { seedOrders } from '../../bench/seed-orders.ts';
+import { SEEDED_UNTIL } from '../../bench/seed-rows.ts';
+import { type Database, openDatabase } from '../../src/store/database.ts';
+import { countByStatus } from '../../src/store/order-counts.ts';
+import { listActiveOrders, listOrders } from '../../src/store/order-pages.ts';
+import { orderWithHistory } from '../../src/store/order-story.ts';
+import { asTenant } from '../../src/store/tenant.ts';
+import { createDatabase } from '../support/databases.ts';
+import { asLogin } from '../support/logins.ts';
+
+const database = await createDatabase();
+const { db } = database;
+beforeAll(() => seedOrders(database.url, { orders: 20_000, seed: 1 }));
+afterAll(() => database[Symbol.asyncDispose]());
+
+const page = { tenantId: 'default', limit: 50 } as const;
+const since = new Date(SEEDED_UNTIL.getTime() - 86_400_000);
+const after = {
+  createdAtMicros: `${SEEDED_UNTIL.getTime() - 30 * 86_400_000}000`,
+  id: 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+};
+
+/** The scans of tables and indexes, `type index`, of all that the work sends. */
+async function scansOf(reader: Database, work: (db: Database) => Promise<unknown>): Promise<string[]> {
+  const captured = capturing(reader);
+  await work(captured.db);
+  const plans: (readonly PlanNode[])[] = [];
+  for (const query of captured.queries) plans.push(await planNodes(reader, query));
+  return plans
+    .flat()
+    .filter((node) => node['Node Type'].endsWith('Scan') && node['Node Type'] !== 'Subquery Scan')
+    .map((node) => `${node['Node Type']} ${node['Index Name'] ?? node['Relation Name']}`);
+}
+
+const app = openDatabase({ url: asLogin(database.url, 'app') });
+afterAll(() => app.destroy());
+/** A comparison of enums is not leakproof: what is proven for a role that sees all need not be for a tenant's. */
+const READERS: readonly [string, (work: (reader: Database) => Promise<string[]>) => Promise<string[]>][] = [
+  ['who sees all', (work) => work(db)],
+  ['a tenant under row-level security', (work) => asTenant(app, 'default', work)],
+];
+
+describe.each(READERS)('for %s', (_who, as) => {
+  const ALL = ['active_created_at', 'filled', 'cancelled', 'rejected', 'expired'];
+  const OF_MARKET = ['active', 'market_filled', 'market_cancelled', 'market_rejected', 'market_expired'];
+  const scans = (indexes: readonly string[], kind = 'Index Scan') =>
+    indexes.map((index) => `${kind} idx_orders_${index}`).toSorted();
+
+  test.each([
+    ['of all orders', {}, ALL],
+    ['of a market', { market: 'ETH-USD' }, OF_MARKET],
+    ['in a final status', { status: 'EXPIRED' }, ['expired']],
+    ['in an active status', { status: 'OPEN' }, ['active_created_at']],
+    ['of a small market in a frequent status', { market: 'FIL-USD', status: 'FILLED' }, ['market_filled']],
+    ['of a large market in a rare status', { market: 'BTC-USD', status: 'REJECTED' }, ['market_rejected']],
+    ['of a market in an active status', { market: 'BTC-USD', status: 'PENDING' }, ['active']],
+  ] as const)(
+    'a page %s is read from the index of its status, the first as well as one further on',
+    async (_, filter, indexes) => {
+      for (const cursor of [undefined, after]) {
+        const read = (reader: Database) => listOrders(reader, { ...page, ...filter, after: cursor });
+        expect((await as((reader) => scansOf(reader, read))).toSorted()).toEqual(scans(indexes));
+      }
+    },
+  );
+
+  test('the active orders of a market are read from their index', async () => {
+    const read = (reader: Database) => listActiveOrders(reader, { ...page, market: 'BTC-USD' });
+    expect(await as((reader) => scansOf(reader, read))).toEqual(scans(['active']));
+  });
+
+  test('counts of a tenant since a time are read from indexes alone', async () => {
+    const count = (reader: Database) => countByStatus(reader, { tenantId: 'default', since });
+    expect((await as((reader) => scansOf(reader, count))).toSorted()).toEqual(scans(ALL, 'Index Only Scan'));
+  });
+});
+
+test('an order and its history are read by their keys', async () => {
+  const { orders } = await listOrders(db, page);
+  const id = orders[0]?.id ?? '';
+  expect(await scansOf(db, (reader) => orderWithHistory(reader, id))).toEqual([
+    'Index Scan orders_pkey',
+    'Index Scan order_status_history_pkey',
+  ]);
+});

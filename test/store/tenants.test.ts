@@ -1,0 +1,277 @@
+// Two tenants by logins of cryptopulse_app: each reads, guesses, overwrites and collides, and neither learns of the
+// other. Through the SDK and past it.
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createRouterClient } from '../../src/client.ts';
+import type { IntentInput } from '../../src/core/intent.ts';
+import { type Database, openDatabase } from '../../src/store/database.ts';
+import { hasDue } from '../../src/store/due-orders.ts';
+import { readFigures } from '../../src/store/figures.ts';
+import { countByStatus } from '../../src/store/order-counts.ts';
+import { listActiveOrders, listOrders } from '../../src/store/order-pages.ts';
+import { orderWithHistory } from '../../src/store/order-story.ts';
+import { bookReport } from '../../src/store/reconciling.ts';
+import { TENANT_ROWS } from '../../src/store/roles.ts';
+import { latestRejections } from '../../src/store/standings.ts';
+import { asTenant } from '../../src/store/tenant.ts';
+import { createDatabase } from '../support/databases.ts';
+import { asLogin } from '../support/logins.ts';
+import { fillOf, insertRow, newCursor, nextName, reportOf, signed } from './builders.ts';
+
+const database = await createDatabase();
+const app = openDatabase({ url: asLogin(database.url, 'app') });
+const clientOf = (tenantId: string) =>
+  createRouterClient({ databaseUrl: asLogin(database.url, 'app'), tenantId });
+const [alice, bob] = [clientOf('alice'), clientOf('bob')];
+afterAll(async () => {
+  await Promise.all([alice.close(), bob.close(), app.destroy()]);
+  await database[Symbol.asyncDispose]();
+});
+
+const intent = (client_id: string): IntentInput => ({
+  client_id,
+  market: 'BTC-USD',
+  side: 'BUY',
+  type: 'MARKET',
+  size: '0.01',
+});
+
+const countIn = async (db: Database, table: string): Promise<number> => {
+  const { rows } = await sql<{ n: number }>`SELECT count(*)::int AS n FROM ${sql.table(table)}`.execute(db);
+  return rows[0]?.n ?? -1;
+};
+
+/** An order of bob's that has an attempt, a fill, history, and one that is archived. */
+async function wholeOrder(tenant_id: string): Promise<{ readonly id: string }> {
+  const { db } = database;
+  const owner = nextName('dydx1tenant');
+  const cursor = await newCursor(db, owner);
+  const order = await signed(db, { tenant_id }, { owner });
+  await bookReport(db, reportOf(cursor, [fillOf(order)], 111), 1);
+  const old = await signed(db, { tenant_id, size: '1' }, { owner });
+  const again = { ...cursor, fillsRead: 1, lastFillId: null };
+  const { rows } = await sql<{ last: string }>`
+    SELECT last_fill_id AS last FROM reconcile_cursors WHERE owner = ${owner}`.execute(db);
+  await bookReport(
+    db,
+    reportOf({ ...again, lastFillId: rows[0]?.last ?? null }, [fillOf(old, { size: '1' })], 112),
+    1,
+  );
+  await sql`SELECT archive_orders(${[old.id]}::uuid[])`.execute(db);
+  return { id: order.id };
+}
+
+let bobs: { readonly id: string };
+beforeAll(async () => {
+  bobs = await wholeOrder('bob');
+  await wholeOrder('alice');
+  expect((await bob.enqueue({ ...intent('refused'), size: '-1' })).outcome).toBe('invalid');
+});
+
+describe('reads', () => {
+  test.each(Object.keys(TENANT_ROWS))('%s shows a tenant its own rows only', async (table) => {
+    const { db } = database;
+    const all = await countIn(db, table);
+    expect(all).toBeGreaterThan(0);
+    const own = await asTenant(app, 'bob', (trx) => countIn(trx, table));
+    const alices = await asTenant(app, 'alice', (trx) => countIn(trx, table));
+    expect(own).toBeGreaterThan(0);
+    expect(own + alices).toBe(all);
+  });
+
+  test.each(Object.keys(TENANT_ROWS))(
+    '%s shows nothing, and raises nothing, where no tenant is set',
+    async (table) => {
+      expect(await countIn(app, table)).toBe(0);
+      // What a transaction leaves behind is an empty name.
+      await app.connection().execute(async (session) => {
+        await asTenant(session, 'bob', async () => {});
+        expect(await countIn(session, table)).toBe(0);
+      });
+      expect(await asTenant(app, '', (trx) => countIn(trx, table))).toBe(0);
+    },
+  );
+
+  test('the typed queries answer as if the other tenant did not exist', async () => {
+    const filter = { tenantId: 'bob', market: 'BTC-USD', limit: 10 };
+    const asAlice = await asTenant(app, 'alice', async (trx) => ({
+      page: await listOrders(trx, filter),
+      active: await listActiveOrders(trx, filter),
+      counts: await countByStatus(trx, { tenantId: 'bob' }),
+      story: await orderWithHistory(trx, bobs.id),
+      refusals: await latestRejections(trx, 'bob', 'refused', 1),
+    }));
+    expect(asAlice.page.orders).toEqual([]);
+    expect(asAlice.active.orders).toEqual([]);
+    expect(Object.values(asAlice.counts).every((count) => count === 0)).toBe(true);
+    expect(asAlice.story).toBeUndefined();
+    expect(asAlice.refusals).toEqual([]);
+    const asBob = await asTenant(app, 'bob', async (trx) => ({
+      story: await orderWithHistory(trx, bobs.id),
+      active: await listActiveOrders(trx, filter),
+      refusals: await latestRejections(trx, 'bob', 'refused', 1),
+    }));
+    expect(asBob.story?.history.length).toBeGreaterThan(1);
+    expect(asBob.active.orders).toHaveLength(1);
+    expect(asBob.refusals).toHaveLength(1);
+  });
+
+  test('counts over all tenants are to be had, without anybody’s rows', async () => {
+    await insertRow(database.db, { tenant_id: 'bob', next_wake_at: new Date(0) });
+    expect((await readFigures(app)).activeByStatus.PENDING).toBeGreaterThan(0);
+    expect(await hasDue(app)).toBe(true);
+  });
+});
+
+describe('guesses', () => {
+  test('a worker’s and an owner’s rights cannot be taken', async () => {
+    for (const role of ['cryptopulse_worker', 'cryptopulse_owner', 'cryptopulse_readonly']) {
+      await expect(sql.raw(`SET ROLE ${role}`).execute(app)).rejects.toMatchObject({ code: '42501' });
+    }
+    const unguarded = app.transaction().execute(async (trx) => {
+      await sql`SET LOCAL row_security = off`.execute(trx);
+      return countIn(trx, 'orders');
+    });
+    await expect(unguarded).rejects.toMatchObject({ code: '42501' });
+  });
+
+  test('a condition that looks at every row before the policy does sees none of the other’s', async () => {
+    const seen: string[] = [];
+    await app.connection().execute(async (session) => {
+      await asTenant(session, 'alice', async (trx) => {
+        await sql`CREATE FUNCTION pg_temp.spy(text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001 AS
+          $$ BEGIN PERFORM set_config('app.spied', coalesce(current_setting('app.spied', true), '') || ' ' || $1, false); RETURN true; END $$`.execute(
+          trx,
+        );
+        await sql`SELECT id FROM orders WHERE pg_temp.spy(tenant_id)`.execute(trx);
+      });
+      const { rows } = await sql<{
+        spied: string | null;
+      }>`SELECT current_setting('app.spied', true) AS spied`.execute(session);
+      seen.push(rows[0]?.spied ?? '');
+    });
+    expect(seen.join()).toContain('alice');
+    expect(seen.join()).not.toContain('bob');
+  });
+});
+
+describe('functions that act as the owner', () => {
+  test('are nobody’s to execute', async () => {
+    const { rows } = await sql<{ name: string }>`
+      SELECT p.oid::regprocedure::text AS name FROM pg_proc p
+      WHERE p.pronamespace = 'public'::regnamespace AND NOT EXISTS (SELECT FROM pg_depend d
+        WHERE d.objid = p.oid AND d.deptype = 'e') AND has_function_privilege('cryptopulse_app', p.oid, 'EXECUTE')`.execute(
+      database.db,
+    );
+    expect(rows).toEqual([]);
+  });
+
+  test('cannot be hung on a table of one’s own, to write history or worse', async () => {
+    const attack = (trigger: string) =>
+      asTenant(app, 'alice', async (trx) => {
+        await sql`CREATE TEMP TABLE orders (id uuid, status text)`.execute(trx);
+        await sql.raw(`CREATE TRIGGER forge AFTER ${trigger}`).execute(trx);
+      });
+    for (const trigger of [
+      'UPDATE ON orders REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_order_change()',
+      'INSERT ON orders REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.record_order_creation()',
+      'DELETE ON orders REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_unarchived_delete()',
+    ]) {
+      await expect(attack(trigger)).rejects.toMatchObject({
+        code: '42501',
+        message: expect.stringContaining('permission denied for function'),
+      });
+    }
+  });
+});
+
+describe('overwrites', () => {
+  test.each([
+    [
+      'a row of another tenant',
+      `INSERT INTO order_keys (tenant_id, client_id, order_id, intent_hash)
+      VALUES ('bob', 'forged', gen_random_uuid(), 'x')`,
+    ],
+    [
+      'an order of another tenant',
+      `INSERT INTO orders (id, tenant_id, client_id, market, side, type, size, time_in_force)
+      VALUES (gen_random_uuid(), 'bob', 'forged', 'BTC-USD', 'BUY', 'MARKET', 1, 'IOC')`,
+    ],
+    [
+      'a refusal of another tenant',
+      `INSERT INTO intent_rejections (tenant_id, source, refusals) VALUES ('bob', 'x', '[]')`,
+    ],
+    [
+      'a state',
+      `INSERT INTO orders (id, tenant_id, client_id, market, side, type, size, time_in_force, status)
+      VALUES (gen_random_uuid(), 'alice', 'forged', 'BTC-USD', 'BUY', 'MARKET', 1, 'IOC', 'FILLED')`,
+    ],
+    ['a change of its own', `UPDATE orders SET size = 2 WHERE tenant_id = 'alice'`],
+    ['a deletion', `DELETE FROM orders`],
+    [
+      'history',
+      `INSERT INTO order_status_history (order_id, new_status) VALUES (gen_random_uuid(), 'FILLED')`,
+    ],
+  ])('%s is refused', async (_, statement) => {
+    const attempt = asTenant(app, 'alice', (trx) => sql.raw(statement).execute(trx));
+    await expect(attempt).rejects.toMatchObject({ code: '42501' });
+  });
+
+  test('an intent of another tenant is refused at the door by the name of the field', async () => {
+    const told = await alice.enqueue({ ...intent('theirs'), tenant_id: 'bob' }, { until: 'recorded' });
+    expect(told).toMatchObject({
+      outcome: 'invalid',
+      refusals: [{ field: 'tenant_id', reason: 'this client speaks for alice' }],
+    });
+  });
+});
+
+describe('collisions', () => {
+  test('one client_id is one order each, however they race', async () => {
+    const client_id = nextName('both');
+    const calls = [alice, bob, alice, bob].map((client) =>
+      client.enqueue(intent(client_id), { until: 'recorded' }),
+    );
+    const outcomes = (await Promise.all(calls)).map(({ outcome }) => outcome);
+    expect(outcomes.toSorted()).toEqual(['duplicate', 'duplicate', 'recorded', 'recorded']);
+    const other = await bob.enqueue({ ...intent(client_id), size: '7' }, { until: 'recorded' });
+    expect(other.outcome).toBe('conflict');
+  });
+
+  test('a source that another tenant has used loses no refusal', async () => {
+    const source = nextName('cli');
+    const bad = (client_id: string) => ({ ...intent(client_id), size: '0' });
+    await bob.enqueue([bad('by-bob')], { source });
+    await alice.enqueue([bad('by-alice')], { source });
+    const told = await asTenant(app, 'alice', (trx) => latestRejections(trx, 'alice', 'by-alice', 1));
+    expect(told).toHaveLength(1);
+  });
+
+  test('an id that another tenant’s order has makes nothing, and changes nothing', async () => {
+    const id = bobs.id;
+    const insert = asTenant(app, 'alice', async (trx) => {
+      await trx
+        .insertInto('order_keys')
+        .values({ tenant_id: 'alice', client_id: 'taken', order_id: id, intent_hash: 'a'.repeat(64) })
+        .execute();
+      await sql`INSERT INTO orders (id, tenant_id, client_id, market, side, type, size, time_in_force)
+        VALUES (${id}, 'alice', 'taken', 'BTC-USD', 'BUY', 'MARKET', 1, 'IOC')`.execute(trx);
+    });
+    await expect(insert).rejects.toMatchObject({ code: '23505' });
+    expect((await orderWithHistory(database.db, id))?.order.tenant_id).toBe('bob');
+  });
+});
+
+test('a login that sees one tenant only must say whose orders it means', async () => {
+  await using anybody = createRouterClient({ databaseUrl: asLogin(database.url, 'app') });
+  await expect(anybody.enqueue(intent('x'), { until: 'recorded' })).rejects.toThrow('say whose');
+});
+
+test('a producer’s login queues, and learns from nobody’s rows', async () => {
+  await using producer = createRouterClient({ databaseUrl: asLogin(database.url, 'producer') });
+  const one = intent(randomUUID());
+  expect((await producer.enqueue(one)).outcome).toBe('queued');
+  expect((await producer.enqueue({ ...one, size: '-1' })).outcome).toBe('invalid');
+  await expect(producer.enqueue(intent('x'), { until: 'recorded' })).rejects.toThrow('may only queue');
+});
