@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isFinal, type OrderStatus } from '../core/status.ts';
 import type { Database } from '../store/database.ts';
 import { countByStatus } from '../store/order-counts.ts';
-import { listOrders, type OrderPage } from '../store/order-pages.ts';
+import { type ListedOrder, listOrders } from '../store/order-pages.ts';
 import { keyOf } from '../store/recording.ts';
 import { type OrderKey, rejectedSince, standings } from '../store/standings.ts';
 import { describeRefusals } from './intake.ts';
@@ -65,7 +65,7 @@ async function frame(
   total: number,
 ): Promise<string[]> {
   const counts = new Map<string, number>();
-  const orders: OrderPage['orders'] = [];
+  const orders: ListedOrder[] = [];
   for (const tenantId of tenants) {
     for (const [status, count] of Object.entries(await countByStatus(db, { tenantId, since }))) {
       if (count > 0) counts.set(status, (counts.get(status) ?? 0) + count);
