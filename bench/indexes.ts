@@ -1,11 +1,12 @@
 // `npm run bench:indexes`: what indexes and free room in pages cost the writes: the same orders through the same
 // statements into one layout after the other, in turns, so that whatever else the machine does hits them alike.
+import { wholeNumber } from '../src/cli/whole-number.ts';
 import { openDatabase } from '../src/store/database.ts';
 import { ask, type BenchServer, dropDatabase } from './database.ts';
 import { LAYOUTS, type Layout } from './index-sets.ts';
 import { printResults, resultOf } from './layout-results.ts';
 import { machineFacts } from './report.ts';
-import { type BenchOptions, benchCommand, runBench, wholeNumber } from './run.ts';
+import { type BenchOptions, benchCommand, runBench } from './run.ts';
 import { startSeeded } from './seed-orders.ts';
 import { BATCH, type Run, startRun, writeRound } from './write-rounds.ts';
 

@@ -1,6 +1,7 @@
 // `npm run bench:queries`: how long the source schema's queries take on a table of millions, as a role that sees all
 // and as a tenant's under row-level security, and by which plans. Exits 1 when a target is missed.
 import { sql } from 'kysely';
+import { wholeNumber } from '../src/cli/whole-number.ts';
 import { type Database, openDatabase } from '../src/store/database.ts';
 import { setUpRoles } from '../src/store/role-setup.ts';
 import { asTenant } from '../src/store/tenant.ts';
@@ -8,7 +9,7 @@ import { capturing, explainAnalyze } from './explain.ts';
 import { medianOf, msOf, randomOf, type Spread, spreadOf } from './measure.ts';
 import { type CaseCounts, type QueryCase, queryCases } from './query-cases.ts';
 import { machineFacts, ms, printTable, sizesOf } from './report.ts';
-import { type BenchOptions, benchCommand, runBench, wholeNumber } from './run.ts';
+import { type BenchOptions, benchCommand, runBench } from './run.ts';
 import { DEFAULT_ORDERS, startSeeded } from './seed-orders.ts';
 import { BUSIEST_TENANT } from './seed-shares.ts';
 

@@ -1,6 +1,7 @@
 // What every bench does with its command line and its end: options with --help, Ctrl-C that stops the server, an error
 // as one line.
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
+import { wholeNumber } from '../src/cli/whole-number.ts';
 import { exitCodeOf, readableError } from '../src/ops/readable-error.ts';
 
 const INTERRUPTED = 130;
@@ -15,15 +16,6 @@ export function benchCommand(name: string, description: string, orders: number):
 }
 
 export type BenchOptions = { readonly orders: number; readonly seed: number; readonly dataDir: string };
-
-export function wholeNumber(min: number, max = 1_000_000_000) {
-  return (value: string): number => {
-    const number = Number(value);
-    if (!/^\d+$/.test(value) || number < min || number > max)
-      throw new InvalidArgumentError(`must be a whole number between ${min} and ${max}`);
-    return number;
-  };
-}
 
 /** @param work gives the exit code */
 export async function runBench(work: (signal: AbortSignal) => Promise<number>): Promise<void> {

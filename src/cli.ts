@@ -4,21 +4,12 @@ import { existsSync } from 'node:fs';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import type { RoleLogin } from './cli/role-logins.ts';
+import { wholeNumber } from './cli/whole-number.ts';
 import { type OrderCursor, parseCursor } from './core/order-cursor.ts';
 import { STATUSES } from './core/status.ts';
 import { exitCodeOf, readableError } from './ops/readable-error.ts';
 import type { RoleGrant } from './store/role-setup.ts';
 import { ROLES } from './store/roles.ts';
-
-const integer =
-  (min: number, max: number) =>
-  (value: string): number => {
-    const number = Number(value);
-    if (!/^\d+$/.test(value) || number < min || number > max) {
-      throw new InvalidArgumentError(`must be a whole number between ${min} and ${max}`);
-    }
-    return number;
-  };
 
 function cursor(value: string): OrderCursor {
   const parsed = parseCursor(value);
@@ -78,9 +69,9 @@ program
   .description('run everything on this machine: database, paper exchange, workers, and a file of intents')
   .option('--intents <file>', 'JSON lines, - for standard input (default: the examples)')
   .option('--data-dir <dir>', 'where database, exchange and logs live (default: DATA_DIR or .data)')
-  .option('--port <port>', 'of the paper exchange, 0 = any free one', integer(0, 65_535), 0)
-  .option('--seed <n>', "of the paper exchange's prices", integer(0, 2 ** 31 - 1), 1)
-  .option('--block-ms <ms>', "of the paper exchange's blocks", integer(10, 60_000), 500)
+  .option('--port <port>', 'of the paper exchange, 0 = any free one', wholeNumber(0, 65_535), 0)
+  .option('--seed <n>', "of the paper exchange's prices", wholeNumber(0, 2 ** 31 - 1), 1)
+  .option('--block-ms <ms>', "of the paper exchange's blocks", wholeNumber(10, 60_000), 500)
   .option('--exit-when-settled', 'end when every intent is final; status 0 if all is proven', false)
   .option('--json', 'print the summary as one JSON object, the last line of standard output', false)
   .addHelpText(
@@ -151,7 +142,7 @@ program
   .option('--market <ticker>', 'only this market', name(50))
   .option('--active', 'only the active ones, of one market', false)
   .addOption(new Option('--status <status>', 'only this status').choices(STATUSES))
-  .option('--limit <n>', 'at most this many', integer(1, 1_000), 50)
+  .option('--limit <n>', 'at most this many', wholeNumber(1, 1_000), 50)
   .option('--after <cursor>', 'the next page: what the one before ended with', cursor)
   .option('--json', 'one JSON object per line', false)
   .addHelpText('after', '\nExample:\n  npx router orders --market BTC-USD --status FILLED --limit 20')
@@ -197,9 +188,9 @@ program
     'where it listens; it has no password, so beyond this machine only in a closed network',
     '127.0.0.1',
   )
-  .option('--port <port>', '0 = any free one', integer(0, 65_535), 0)
-  .option('--seed <n>', 'of prices and book', integer(0, 2 ** 31 - 1), 1)
-  .option('--block-ms <ms>', 'time between blocks', integer(10, 60_000), 500)
+  .option('--port <port>', '0 = any free one', wholeNumber(0, 65_535), 0)
+  .option('--seed <n>', 'of prices and book', wholeNumber(0, 2 ** 31 - 1), 1)
+  .option('--block-ms <ms>', 'time between blocks', wholeNumber(10, 60_000), 500)
   .option('--data-dir <dir>', 'folder of its journal (default: nothing is kept)')
   .action(async (options) => (await import('./cli/paper.ts')).runPaper(options));
 

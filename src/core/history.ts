@@ -11,7 +11,7 @@ export type HistoryChange = {
   readonly filledSize: string | null;
   readonly remainingSize: string | null;
   readonly fillPrice: string | null;
-  /** whether the row brought the evidence of a final status */
+  /** of a final status, when the row brought some; else null */
   readonly evidence: unknown;
 };
 
