@@ -3,6 +3,7 @@
 import { sql } from 'kysely';
 import type { Market } from '../core/market.ts';
 import { repeatTransient } from './batcher.ts';
+import { type CancelRequested, requestCancel } from './cancels.ts';
 import type { Database } from './database.ts';
 import { loadMarkets } from './markets.ts';
 import { type NewOrder, type Recorded, recordOrders, spentKeys } from './recording.ts';
@@ -19,6 +20,8 @@ export type DoorStore = {
   /** those of the keys whose job was refused by a submitter */
   readonly refused: (keys: readonly OrderKey[]) => Promise<readonly OrderKey[]>;
   readonly keepRejections: (rejections: readonly Rejection[]) => Promise<void>;
+  /** undefined: this role may only queue */
+  readonly requestCancel: (key: OrderKey) => Promise<CancelRequested | undefined>;
   /** Throws for a role that may only queue. */
   readonly record: (orders: readonly NewOrder[]) => Promise<readonly Recorded[]>;
 };
@@ -44,6 +47,10 @@ export function openDoorStore(db: Database, tenantId: string | undefined): DoorS
       // Whatever tenant it named: it was offered by this one.
       const own = tenantId === undefined ? rejections : rejections.map((each) => ({ ...each, tenantId }));
       await on((trx) => recordRejections(trx, own));
+    },
+    requestCancel: async ({ tenant_id, client_id }) => {
+      if (!(await mayKnow())) return undefined;
+      return repeatTransient(() => on((trx) => requestCancel(trx, tenant_id, client_id)));
     },
     record: async (orders) => {
       if (!(await mayKnow())) {

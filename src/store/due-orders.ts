@@ -6,9 +6,11 @@ import type { SignedContent } from '../core/plan.ts';
 import type { OrderStatus, OrderType, Side, TimeInForce } from '../core/status.ts';
 import { repeatTransient } from './batcher.ts';
 import type { Database } from './database.ts';
+import { rowsAs } from './rows.ts';
 
 export type ClaimedOrder = {
   readonly id: string;
+  readonly tenantId: string;
   readonly clientId: string;
   readonly account: string;
   readonly subaccountNumber: number;
@@ -17,6 +19,7 @@ export type ClaimedOrder = {
   readonly type: OrderType;
   readonly size: string;
   readonly price: string | null;
+  readonly triggerPrice: string | null;
   readonly timeInForce: TimeInForce;
   readonly goodTilBlocks: number | null;
   readonly goodTilTime: Date | null;
@@ -28,29 +31,53 @@ export type ClaimedOrder = {
   readonly retryCount: number;
   readonly orderUuid: string | null;
   readonly firstGoodTilBlock: number | null;
+  /** the highest that was signed */
+  readonly goodTilBlock: number | null;
+  readonly isCancelRequested: boolean;
+  /** cancels that were signed for it */
+  readonly cancelCount: number;
+  readonly attemptCount: number;
+  /** of stateful orders, see src/core/stateful.ts */
+  readonly nonce: number | null;
+  readonly deadNonce: number | null;
+  readonly includedHeight: number | null;
+  readonly isDead: boolean;
+  /** of stateful orders: the transactions that were not shown absent */
+  readonly openHashes: readonly string[];
   /** what was signed; null until the first signature */
   readonly content: SignedContent | null;
   readonly latestAttempt: {
     readonly attempt: number;
-    readonly goodTilBlock: number;
+    readonly goodTilBlock: number | null;
     readonly transmissions: number;
     readonly outcome: Outcome | null;
+    readonly codespace: string | null;
+    readonly code: number | null;
     readonly txHash: string;
     readonly txBytes: Buffer;
   } | null;
 };
 
-/**
- * statement_timestamp() is stable within the statement: with clock_timestamp() the index could not serve.
- * @param leaseMs until then nobody else gets them
- */
-export async function claimDue(db: Database, limit: number, leaseMs: number): Promise<ClaimedOrder[]> {
+export type Claim = {
+  readonly limit: number;
+  /** until then nobody else gets them */
+  readonly leaseMs: number;
+  /** only orders that are to be cancelled: no number of placements holds them up */
+  readonly isOfCancels?: boolean;
+};
+
+/** statement_timestamp() is stable within the statement: with clock_timestamp() the index could not serve. */
+export async function claimDue(
+  db: Database,
+  { limit, leaseMs, isOfCancels = false }: Claim,
+): Promise<ClaimedOrder[]> {
   const claimed = await db
     .with('due', (cte) =>
       cte
         .selectFrom('orders')
         .select('id')
         .where('next_wake_at', '<=', sql<Date>`statement_timestamp()`)
+        .$if(isOfCancels, (query) => query.where('cancel_requested_at', 'is not', null))
         .orderBy('next_wake_at')
         .limit(limit)
         .forNoKeyUpdate()
@@ -76,10 +103,12 @@ export async function claimDue(db: Database, limit: number, leaseMs: number): Pr
     .orderBy('attempt', 'desc')
     .execute();
   const latest = new Map(attempts.map((attempt) => [attempt.order_id, attempt]));
+  const open = await openTransactions(db, claimed);
   return claimed.map((row) => {
     const attempt = latest.get(row.id);
     return {
       id: row.id,
+      tenantId: row.tenant_id,
       clientId: row.client_id,
       account: row.account,
       subaccountNumber: row.subaccount_number,
@@ -88,6 +117,7 @@ export async function claimDue(db: Database, limit: number, leaseMs: number): Pr
       type: row.type,
       size: row.size,
       price: row.price,
+      triggerPrice: row.trigger_price,
       timeInForce: row.time_in_force,
       goodTilBlocks: row.good_til_blocks,
       goodTilTime: row.good_til_time,
@@ -99,6 +129,15 @@ export async function claimDue(db: Database, limit: number, leaseMs: number): Pr
       retryCount: row.retry_count,
       orderUuid: row.order_id,
       firstGoodTilBlock: row.first_good_til_block,
+      goodTilBlock: row.good_til_block,
+      isCancelRequested: row.cancel_requested_at !== null,
+      cancelCount: row.cancel_count,
+      attemptCount: row.attempt_count,
+      nonce: numberOf(row.nonce),
+      deadNonce: numberOf(row.dead_nonce),
+      includedHeight: numberOf(row.included_height),
+      isDead: row.dead_height !== null,
+      openHashes: open.get(row.id) ?? [],
       content: contentOf(row),
       latestAttempt:
         attempt === undefined
@@ -108,6 +147,8 @@ export async function claimDue(db: Database, limit: number, leaseMs: number): Pr
               goodTilBlock: attempt.good_til_block,
               transmissions: attempt.transmissions,
               outcome: attempt.outcome as Outcome | null,
+              codespace: attempt.codespace,
+              code: numberOf(attempt.code),
               txHash: attempt.tx_hash,
               txBytes: attempt.tx_bytes,
             },
@@ -115,11 +156,35 @@ export async function claimDue(db: Database, limit: number, leaseMs: number): Pr
   });
 }
 
+function numberOf(int8: string | null): number | null {
+  return int8 === null ? null : Number(int8);
+}
+
+/** The hashes of stateful orders that may still be found on chain, by order. */
+async function openTransactions(
+  db: Database,
+  claimed: readonly { readonly id: string; readonly nonce: string | null; readonly included_height: string | null }[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const ids = claimed.filter((row) => row.nonce !== null && row.included_height === null).map((row) => row.id);
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom('order_attempts')
+    .select(['order_id', 'tx_hash'])
+    .where('order_id', 'in', ids)
+    .where('absent_height', 'is', null)
+    .orderBy('attempt', 'desc')
+    .execute();
+  const byOrder = Map.groupBy(rows, (row) => row.order_id);
+  return new Map([...byOrder].map(([id, attempts]) => [id, attempts.map((row) => row.tx_hash)]));
+}
+
 type ContentColumns = {
   owner: string | null;
   subaccount_number: number;
   dydx_client_id: string | null;
   clob_pair_id: number | null;
+  order_flags: number | null;
+  trigger_subticks: string | null;
   side: Side;
   type: OrderType;
   time_in_force: TimeInForce;
@@ -130,11 +195,12 @@ type ContentColumns = {
 };
 
 function contentOf(row: ContentColumns): SignedContent | null {
-  const { owner, dydx_client_id, clob_pair_id, quantums, subticks } = row;
+  const { owner, dydx_client_id, clob_pair_id, order_flags, quantums, subticks } = row;
   if (
     owner === null ||
     dydx_client_id === null ||
     clob_pair_id === null ||
+    order_flags === null ||
     quantums === null ||
     subticks === null
   ) {
@@ -145,6 +211,8 @@ function contentOf(row: ContentColumns): SignedContent | null {
     subaccountNumber: row.subaccount_number,
     clientId: Number(dydx_client_id),
     clobPairId: clob_pair_id,
+    orderFlags: order_flags,
+    triggerSubticks: row.trigger_subticks === null ? undefined : BigInt(row.trigger_subticks),
     side: row.side,
     type: row.type,
     timeInForce: row.time_in_force,
@@ -167,8 +235,26 @@ export async function awaitProof(db: Database, ids: readonly string[]): Promise<
   );
 }
 
+/** When to look at each of them again, unless they are final by then. */
+export async function wakeLater(
+  db: Database,
+  orders: readonly { readonly id: string; readonly wakeAt: Date }[],
+): Promise<void> {
+  if (orders.length === 0) return;
+  const rows = rowsAs('d', { id: 'uuid', wakeAt: 'timestamptz' }, orders);
+  await repeatTransient(() =>
+    sql`/* prepared: wake_later */
+      WITH d AS MATERIALIZED (SELECT id, "wakeAt" AS wake_at FROM ${rows}),
+      l AS MATERIALIZED (SELECT o.id FROM orders o JOIN d ON d.id = o.id ORDER BY o.id FOR NO KEY UPDATE OF o)
+      UPDATE orders o SET next_wake_at = d.wake_at FROM d JOIN l ON l.id = d.id
+      WHERE o.id = d.id AND o.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')`.execute(db),
+  );
+}
+
+export type Due = { readonly hasDue: boolean; readonly hasDueCancels: boolean };
+
 /** Whether any order is due, of any tenant; the sweep's question. */
-export async function hasDue(db: Database): Promise<boolean> {
-  const { has_due } = await db.selectFrom('due_orders').select('has_due').executeTakeFirstOrThrow();
-  return has_due === true;
+export async function whatIsDue(db: Database): Promise<Due> {
+  const row = await db.selectFrom('due_orders').selectAll().executeTakeFirstOrThrow();
+  return { hasDue: row.has_due === true, hasDueCancels: row.has_due_cancels === true };
 }

@@ -1,5 +1,5 @@
 // One order and all that is known of it: attempts, fills, history, in one snapshot.
-import type { Transaction } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import type { Database } from './database.ts';
 import type { DB } from './schema.ts';
 
@@ -38,8 +38,20 @@ export async function findOrder(db: Database, tenantId: string, clientId: string
         .orderBy('height')
         .execute(),
       history: await historyOf(trx, id),
+      cancels: await cancelsOf(trx, id),
     };
   });
+}
+
+/** Without the signed bytes: they are as good as a cancel to whoever can read them. */
+function cancelsOf(trx: Transaction<DB>, id: string) {
+  return trx
+    .selectFrom('cancel_transactions')
+    .select(['tx_hash', 'good_til_block', 'nonce', 'outcome', 'codespace', 'code', 'log', 'created_at', 'answered_at'])
+    .select((eb) => eb.fn<number>('cardinality', ['order_ids']).as('orders'))
+    .where('order_ids', '@>', sql<string[]>`ARRAY[${id}]::uuid[]`)
+    .orderBy('created_at')
+    .execute();
 }
 
 function historyOf(trx: Transaction<DB>, id: string) {
@@ -60,7 +72,10 @@ function inSnapshot<Result>(db: Database, work: (trx: Transaction<DB>) => Promis
   return db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(work);
 }
 
-export type OrderStory = NonNullable<Awaited<ReturnType<typeof findOrder>>>;
+/** With the cancels that were sent for it. */
+export type ToldOrder = NonNullable<Awaited<ReturnType<typeof findOrder>>>;
+/** What its proof is made of. */
+export type OrderStory = Omit<ToldOrder, 'cancels'>;
 
 const EVIDENCE_PAGE = 500;
 

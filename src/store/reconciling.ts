@@ -1,7 +1,9 @@
 // Books one report of the venue in one transaction: fills, the orders they change, settlements, the cursor. A run
 // that read from an older cursor changes nothing.
 import { sql, type Transaction } from 'kysely';
+import { fromAtoms, toAtoms } from '../core/decimal.ts';
 import type { Fill } from '../core/ports.ts';
+import type { Death } from '../core/proof.ts';
 import { type OrderChange, type OrderFacts, type Reconciled, reconcile } from '../core/reconcile.ts';
 import type { Database } from './database.ts';
 import { rowsAs } from './rows.ts';
@@ -94,6 +96,7 @@ export async function bookReport(
     const { startHeight } = report.cursor;
     const result = reconcile({ fills, orders, startHeight, height: report.height, marginBlocks });
     await insertFills(trx, result, report.cursor);
+    await movePositions(trx, result, report.cursor);
     await applyBookings(trx, result);
     await applyChanges(trx, result.settled);
     const cursor = await moveCursor(trx, report);
@@ -139,7 +142,11 @@ async function lockOrders(
     UNION
     (SELECT id FROM orders WHERE owner = ${owner} AND subaccount_number = ${subaccountNumber}
       AND status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED') AND good_til_block <= ${deadAt}
-      ORDER BY good_til_block LIMIT ${MAX_SETTLED})`.execute(trx);
+      ORDER BY good_til_block LIMIT ${MAX_SETTLED})
+    UNION
+    (SELECT id FROM orders WHERE owner = ${owner} AND subaccount_number = ${subaccountNumber}
+      AND status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED') AND dead_height <= ${deadAt}
+      ORDER BY dead_height LIMIT ${MAX_SETTLED})`.execute(trx);
   if (ids.length === 0) return [];
   const locked = ids.map((row) => row.id);
   // Locked in one statement, read in the next: what committed while this one waited for its locks is then seen.
@@ -148,7 +155,7 @@ async function lockOrders(
   );
   const { rows } = await sql<FactsRow>`
     SELECT o.id, o.order_id, o.market, o.side, o.type, o.time_in_force, o.status, o.size, o.filled_size,
-      o.good_til_block, o.cancel_requested_at IS NOT NULL AS is_cancel_requested,
+      o.good_til_block, o.death, o.cancel_requested_at IS NOT NULL AS is_cancel_requested,
       (SELECT count(*)::int FROM order_fills f WHERE f.order_id = o.id) AS fill_count,
       (SELECT min(x.signed_height) FROM order_attempts x WHERE x.order_id = o.id) AS first_signed_height,
       r.codespace AS refused_codespace, r.code AS refused_code, r.log AS refused_log
@@ -175,7 +182,8 @@ type FactsRow = {
   status: OrderFacts['status'];
   size: string;
   filled_size: string;
-  good_til_block: number;
+  good_til_block: number | null;
+  death: Death | null;
   is_cancel_requested: boolean;
   fill_count: number;
   first_signed_height: string;
@@ -198,7 +206,8 @@ function factsOf(row: FactsRow): OrderFacts {
     filledSize: row.filled_size,
     fillCount: row.fill_count,
     firstSignedHeight: Number(row.first_signed_height),
-    goodTilBlock: row.good_til_block,
+    goodTilBlock: row.good_til_block ?? undefined,
+    death: row.death ?? undefined,
     isCancelRequested: row.is_cancel_requested,
     refusal:
       codespace === null || code === null
@@ -252,6 +261,23 @@ async function insertFills(trx: Transaction<DB>, result: Reconciled, cursor: Cur
       )
       .execute();
   }
+}
+
+/** What is held changes in the transaction of the fills that change it. */
+async function movePositions(trx: Transaction<DB>, { bookings }: Reconciled, cursor: Cursor): Promise<void> {
+  if (bookings.length === 0) return;
+  const moved = new Map<string, bigint>();
+  for (const { fill } of bookings) {
+    const size = toAtoms(fill.size) * (fill.side === 'BUY' ? 1n : -1n);
+    moved.set(fill.market, (moved.get(fill.market) ?? 0n) + size);
+  }
+  const rows = [...moved].map(([market, size]) => ({ market, size: fromAtoms(size) }));
+  await sql`/* prepared: move_positions */
+    INSERT INTO positions AS p (owner, subaccount_number, market, size)
+    SELECT ${cursor.owner}, ${cursor.subaccountNumber}::int, d.market, d.size
+    FROM ${rowsAs('d', { market: 'text', size: 'numeric' }, rows)} ORDER BY d.market
+    ON CONFLICT (owner, subaccount_number, market)
+    DO UPDATE SET size = p.size + excluded.size, updated_at = clock_timestamp()`.execute(trx);
 }
 
 /** One statement for the first fill of every order, one for the second, …: each fill is a history row of its own. */
@@ -309,7 +335,7 @@ async function applyChanges(trx: Transaction<DB>, changes: readonly Change[]): P
     FROM d
     WHERE o.id = d.id AND o.status = d.from_status AND o.filled_size = d.from_filled_size
       -- A settlement names a block: whatever was signed beyond it is not dead.
-      AND (d.fill_id IS NOT NULL OR o.good_til_block <= d.height)`.execute(trx);
+      AND (d.fill_id IS NOT NULL OR coalesce(o.good_til_block, o.dead_height) <= d.height)`.execute(trx);
   if (numAffectedRows !== BigInt(changes.length)) {
     throw new Error(`${numAffectedRows} of ${changes.length} orders were as expected: nothing is booked`);
   }

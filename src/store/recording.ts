@@ -21,8 +21,11 @@ export type NewOrder = {
   readonly attempt: NewAttempt | undefined;
 };
 
-/** conflict: the client_id is spent for another body. */
-export type Recorded = 'recorded' | 'duplicate' | 'conflict';
+/**
+ * conflict: the client_id is spent for another body. cancelled: recorded, but a cancel came before it: nothing of it is
+ * signed, and it is due to end.
+ */
+export type Recorded = 'recorded' | 'duplicate' | 'conflict' | 'cancelled';
 
 const ORDER_COLUMNS = {
   id: 'uuid',
@@ -93,10 +96,43 @@ export async function recordOrders(db: Database, orders: readonly NewOrder[]): P
     db,
     orders.filter((order) => !isNew.has(order.id)).map((order) => order.intent),
   );
+  const cancelled = await insertCancelled(
+    db,
+    orders.filter((order) => !isNew.has(order.id) && spent.get(keyOf(order.intent)) === null),
+  );
   return orders.map((order) => {
     if (isNew.has(order.id)) return 'recorded';
-    return spent.get(keyOf(order.intent)) === order.intentHash ? 'duplicate' : 'conflict';
+    if (cancelled.ids.has(order.id)) return 'cancelled';
+    const hash = cancelled.hashes.get(keyOf(order.intent)) ?? spent.get(keyOf(order.intent));
+    return hash === order.intentHash ? 'duplicate' : 'conflict';
   });
+}
+
+/**
+ * Orders whose keys a cancel has spent before they came. The first one takes its key and is recorded with that cancel; it
+ * is due at once, to end without having been sent.
+ */
+async function insertCancelled(db: Database, orders: readonly NewOrder[]) {
+  if (orders.length === 0) return { ids: new Set<string>(), hashes: new Map<string, string | null>() };
+  const rows = rowsAs('d', ORDER_COLUMNS, orders.map(orderRow));
+  const inserted = await sql<{ id: string }>`/* prepared: record_cancelled_orders */
+    WITH d AS MATERIALIZED (
+      SELECT DISTINCT ON (tenant_id, client_id) * FROM ${rows} ORDER BY tenant_id, client_id, id
+    ),
+    k AS (
+      UPDATE order_keys k SET order_id = d.id, intent_hash = d.intent_hash FROM d
+      WHERE k.tenant_id = d.tenant_id AND k.client_id = d.client_id AND k.order_id IS NULL
+      RETURNING k.order_id, k.cancel_requested_at
+    )
+    INSERT INTO orders (${INTENT_NAMES}, cancel_requested_at)
+    SELECT ${CANCELLED_VALUES}, k.cancel_requested_at FROM d JOIN k ON k.order_id = d.id
+    RETURNING id`.execute(db);
+  // Whoever was slower finds whose the key is now.
+  const hashes = await spentKeys(
+    db,
+    orders.map((order) => order.intent),
+  );
+  return { ids: new Set(inserted.rows.map((row) => row.id)), hashes };
 }
 
 const INTENT_NAMES = sql.raw(INTENT_COLUMNS.join(', '));
@@ -106,6 +142,14 @@ const INTENT_VALUES = sql.raw(
     if (column === 'next_wake_at')
       return "least(d.next_wake_at, statement_timestamp() + interval '1 minute')";
     return `d.${column}`;
+  }).join(', '),
+);
+
+/** Due at once. */
+const CANCELLED_VALUES = sql.raw(
+  INTENT_COLUMNS.map((column) => {
+    if (column === 'enqueued_at') return 'least(d.enqueued_at, statement_timestamp())';
+    return column === 'next_wake_at' ? 'statement_timestamp()' : `d.${column}`;
   }).join(', '),
 );
 
@@ -136,16 +180,17 @@ async function insertSigned(db: Database, orders: readonly NewOrder[]): Promise<
     o AS (
       INSERT INTO orders (
         ${INTENT_NAMES}, order_id, owner, dydx_client_id, clob_pair_id, order_flags, quantums, subticks,
-        first_good_til_block, good_til_block, tx_hash, attempt_count
+        trigger_subticks, nonce, first_good_til_block, good_til_block, tx_hash, attempt_count
       )
       SELECT ${INTENT_VALUES}, d.order_id, d.owner, d.dydx_client_id, d.clob_pair_id, d.order_flags, d.quantums,
-        d.subticks, d.good_til_block, d.good_til_block, d.tx_hash, (d.tx_hash IS NOT NULL)::int
+        d.subticks, d.trigger_subticks, d.nonce, d.good_til_block, d.good_til_block, d.tx_hash,
+        (d.tx_hash IS NOT NULL)::int
       FROM d JOIN k ON k.order_id = d.id
       RETURNING id
     ),
     a AS (
-      INSERT INTO order_attempts (order_id, attempt, good_til_block, signed_height, tx_hash, tx_bytes)
-      SELECT d.id, 1, d.good_til_block, d.signed_height, d.tx_hash, d.tx_bytes
+      INSERT INTO order_attempts (order_id, attempt, good_til_block, nonce, signed_height, tx_hash, tx_bytes)
+      SELECT d.id, 1, d.good_til_block, d.nonce, d.signed_height, d.tx_hash, d.tx_bytes
       FROM d JOIN o ON o.id = d.id WHERE d.tx_hash IS NOT NULL
     )
     SELECT order_id FROM k`.execute(db);

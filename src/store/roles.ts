@@ -54,8 +54,15 @@ const STATE_COLUMNS = [
   'order_flags',
   'quantums',
   'subticks',
+  'trigger_subticks',
   'first_good_til_block',
   'good_til_block',
+  'nonce',
+  'dead_nonce',
+  'included_height',
+  'dead_height',
+  'death',
+  'cancel_count',
   'attempt_count',
   'status',
   'status_reason',
@@ -92,7 +99,32 @@ const ATTEMPT_COLUMNS_WITHOUT_BYTES = [
   'log',
   'created_at',
   'answered_at',
+  'included_height',
+  'included_code',
+  'absent_height',
+  'absent_time',
 ];
+
+const CANCEL_COLUMNS_WITHOUT_BYTES = [
+  'tx_hash',
+  'tenant_id',
+  'owner',
+  'order_ids',
+  'good_til_block',
+  'nonce',
+  'outcome',
+  'codespace',
+  'code',
+  'log',
+  'created_at',
+  'answered_at',
+];
+
+/** What an answer changes of a transaction. */
+const ANSWER_COLUMNS = ['outcome', 'codespace', 'code', 'log', 'answered_at'];
+
+/** A key that a cancel has spent takes its order once; triggers keep it from taking another. */
+const KEY_CHANGES = ['order_id', 'intent_hash', 'cancel_requested_at'];
 
 const of = (right: string, columns: readonly string[]) => `${right} (${columns.join(', ')})`;
 
@@ -111,21 +143,33 @@ const PROCESS: Grants = {
 const WORKER: Grants = {
   ...PROCESS,
   installation: ['SELECT', 'INSERT'],
-  order_keys: ['SELECT', 'INSERT'],
+  order_keys: ['SELECT', 'INSERT', of('UPDATE', KEY_CHANGES)],
   orders: ['SELECT', 'INSERT', of('UPDATE', STATE_COLUMNS)],
   order_attempts: [
     'SELECT',
     'INSERT',
-    of('UPDATE', ['transmissions', 'outcome', 'codespace', 'code', 'log', 'answered_at']),
+    of('UPDATE', [
+      ...ANSWER_COLUMNS,
+      'transmissions',
+      'included_height',
+      'included_code',
+      'absent_height',
+      'absent_time',
+    ]),
   ],
+  cancel_transactions: ['SELECT', 'INSERT', of('UPDATE', ANSWER_COLUMNS)],
   order_fills: ['SELECT', 'INSERT'],
   order_status_history: READ,
   unexplained_fills: ['SELECT', 'INSERT'],
   intent_rejections: ['SELECT', 'INSERT'],
   reconcile_cursors: ['SELECT', 'INSERT', 'UPDATE'],
   markets: ['SELECT', 'INSERT', 'UPDATE'],
-  controls: READ,
+  controls: ['SELECT', 'INSERT', 'UPDATE'],
+  control_changes: READ,
+  positions: ['SELECT', 'INSERT', 'UPDATE'],
+  rate_limits: TURNS,
   signer_nonces: ['SELECT', 'INSERT', 'UPDATE'],
+  nonces_in_doubt: TURNS,
   incidents: ['SELECT', 'INSERT'],
   maintenance_runs: READ,
   queue_heartbeats: ['SELECT', 'INSERT', 'UPDATE'],
@@ -142,9 +186,21 @@ export const GRANTS = {
   /** One tenant at a time: records its intents and reads what became of them. */
   cryptopulse_app: {
     ...PROCESS,
-    order_keys: ['SELECT', of('INSERT', ['tenant_id', 'client_id', 'order_id', 'intent_hash'])],
-    orders: ['SELECT', of('INSERT', INTENT_COLUMNS)],
+    order_keys: [
+      'SELECT',
+      of('INSERT', ['tenant_id', 'client_id', ...KEY_CHANGES]),
+      of('UPDATE', KEY_CHANGES),
+    ],
+    // Asking for a cancel makes an order due, by trigger; when it is due otherwise is nobody's to say.
+    orders: [
+      'SELECT',
+      of('INSERT', [...INTENT_COLUMNS, 'cancel_requested_at']),
+      of('UPDATE', ['cancel_requested_at']),
+    ],
     order_attempts: [of('SELECT', ATTEMPT_COLUMNS_WITHOUT_BYTES)],
+    cancel_transactions: [of('SELECT', CANCEL_COLUMNS_WITHOUT_BYTES)],
+    controls: ['SELECT', 'INSERT', 'UPDATE'],
+    control_changes: READ,
     order_fills: READ,
     order_status_history: READ,
     intent_rejections: ['SELECT', 'INSERT'],
@@ -183,6 +239,8 @@ export const QUEUE_USERS: readonly Role[] = [
  */
 export const OURS = {
   relations: [
+    'cancel_transactions',
+    'control_changes',
     'controls',
     'due_orders',
     'dydx_client_id_blocks',
@@ -194,6 +252,7 @@ export const OURS = {
     'kysely_migration_lock',
     'maintenance_runs',
     'markets',
+    'nonces_in_doubt',
     'order_attempts',
     'order_attempts_archive',
     'order_fills',
@@ -203,7 +262,9 @@ export const OURS = {
     'order_status_history_archive',
     'orders',
     'orders_archive',
+    'positions',
     'queue_heartbeats',
+    'rate_limits',
     'reconcile_cursors',
     'signer_nonces',
     'timer_turns',
@@ -213,10 +274,12 @@ export const OURS = {
     'archive_orders',
     'check_order_update',
     'make_archive_month',
+    'record_control_change',
     'record_order_change',
     'record_order_creation',
     'refuse_change',
     'refuse_unarchived_delete',
+    'take_nonces',
   ],
   enums: ['order_side', 'order_status', 'order_type', 'time_in_force'],
 } as const;
@@ -230,8 +293,9 @@ export const MAINTAINED = [
   'order_keys',
 ] as const;
 
-/** Functions that act as the owner, and who may call them. */
+/** Functions that are called by name, and who may. */
 export const EXECUTES = [
+  { role: 'cryptopulse_worker', signature: 'take_nonces(character varying, bigint, integer)' },
   { role: 'cryptopulse_maintenance', signature: 'archive_orders(uuid[])' },
 ] as const satisfies readonly { readonly role: Role; readonly signature: string }[];
 
@@ -247,6 +311,9 @@ export const TENANT_ROWS = {
   orders: IS_TENANT,
   order_keys: IS_TENANT,
   intent_rejections: IS_TENANT,
+  cancel_transactions: IS_TENANT,
+  controls: IS_TENANT,
+  control_changes: IS_TENANT,
   order_attempts: ofOrder('order_attempts', 'orders'),
   order_fills: ofOrder('order_fills', 'orders'),
   order_status_history: ofOrder('order_status_history', 'orders'),

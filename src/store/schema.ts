@@ -35,6 +35,35 @@ export type TimeInForce = "FOK" | "GTT" | "IOC";
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
+export interface CancelTransactions {
+  answered_at: Timestamp | null;
+  code: Int8 | null;
+  codespace: string | null;
+  created_at: Generated<Timestamp>;
+  good_til_block: number | null;
+  log: string | null;
+  nonce: Int8 | null;
+  order_ids: string[];
+  outcome: string | null;
+  owner: string;
+  tenant_id: string;
+  tx_bytes: Buffer;
+  tx_hash: string;
+}
+
+export interface ControlChanges {
+  account: string;
+  id: Generated<Int8>;
+  limits: Json;
+  market: string;
+  new_mode: string;
+  old_mode: string | null;
+  reason: string;
+  set_at: Timestamp;
+  set_by: string;
+  tenant_id: string;
+}
+
 export interface Controls {
   account: Generated<string>;
   limits: Generated<Json>;
@@ -48,6 +77,7 @@ export interface Controls {
 
 export interface DueOrders {
   has_due: boolean | null;
+  has_due_cancels: boolean | null;
 }
 
 export interface FleetFigures {
@@ -112,13 +142,22 @@ export interface Markets {
   updated_at: Generated<Timestamp>;
 }
 
+export interface NoncesInDoubt {
+  nonce: Int8;
+  owner: string;
+}
+
 export interface OrderAttempts {
+  absent_height: Int8 | null;
+  absent_time: Timestamp | null;
   answered_at: Timestamp | null;
   attempt: number;
   code: Int8 | null;
   codespace: string | null;
   created_at: Generated<Timestamp>;
-  good_til_block: number;
+  good_til_block: number | null;
+  included_code: Int8 | null;
+  included_height: Int8 | null;
   log: string | null;
   nonce: Int8 | null;
   order_id: string;
@@ -130,12 +169,16 @@ export interface OrderAttempts {
 }
 
 export interface OrderAttemptsArchive {
+  absent_height: Int8 | null;
+  absent_time: Timestamp | null;
   answered_at: Timestamp | null;
   attempt: number;
   code: Int8 | null;
   codespace: string | null;
   created_at: Timestamp;
-  good_til_block: number;
+  good_til_block: number | null;
+  included_code: Int8 | null;
+  included_height: Int8 | null;
   log: string | null;
   nonce: Int8 | null;
   order_created_at: Timestamp;
@@ -190,11 +233,15 @@ export interface Orders {
   account: Generated<string>;
   attempt_count: Generated<number>;
   block_height: Int8 | null;
+  cancel_count: Generated<number>;
   cancel_requested_at: Timestamp | null;
   cancelled_at: Timestamp | null;
   client_id: string;
   clob_pair_id: number | null;
   created_at: Generated<Timestamp>;
+  dead_height: Int8 | null;
+  dead_nonce: Int8 | null;
+  death: Json | null;
   dydx_client_id: Int8 | null;
   enqueued_at: Generated<Timestamp>;
   error_message: string | null;
@@ -207,12 +254,14 @@ export interface Orders {
   good_til_blocks: number | null;
   good_til_time: Timestamp | null;
   id: string;
+  included_height: Int8 | null;
   last_fill_id: string | null;
   last_fill_price: Numeric | null;
   late_fill_at: Timestamp | null;
   market: string;
   metadata: Json | null;
   next_wake_at: Timestamp | null;
+  nonce: Int8 | null;
   order_flags: number | null;
   order_id: string | null;
   owner: string | null;
@@ -234,6 +283,7 @@ export interface Orders {
   tenant_id: Generated<string>;
   time_in_force: Generated<TimeInForce>;
   trigger_price: Numeric | null;
+  trigger_subticks: Int8 | null;
   tx_hash: string | null;
   type: OrderType;
   updated_at: Generated<Timestamp>;
@@ -244,11 +294,15 @@ export interface OrdersArchive {
   archived_at: Generated<Timestamp>;
   attempt_count: number;
   block_height: Int8 | null;
+  cancel_count: number | null;
   cancel_requested_at: Timestamp | null;
   cancelled_at: Timestamp | null;
   client_id: string;
   clob_pair_id: number | null;
   created_at: Timestamp;
+  dead_height: Int8 | null;
+  dead_nonce: Int8 | null;
+  death: Json | null;
   dydx_client_id: Int8 | null;
   enqueued_at: Timestamp;
   error_message: string | null;
@@ -261,12 +315,14 @@ export interface OrdersArchive {
   good_til_blocks: number | null;
   good_til_time: Timestamp | null;
   id: string;
+  included_height: Int8 | null;
   last_fill_id: string | null;
   last_fill_price: Numeric | null;
   late_fill_at: Timestamp | null;
   market: string;
   metadata: Json | null;
   next_wake_at: Timestamp | null;
+  nonce: Int8 | null;
   order_flags: number | null;
   order_id: string | null;
   owner: string | null;
@@ -288,6 +344,7 @@ export interface OrdersArchive {
   tenant_id: string;
   time_in_force: TimeInForce;
   trigger_price: Numeric | null;
+  trigger_subticks: Int8 | null;
   tx_hash: string | null;
   type: OrderType;
   updated_at: Timestamp;
@@ -326,10 +383,24 @@ export interface OrderStatusHistoryArchive {
   tx_hash: string | null;
 }
 
+export interface Positions {
+  market: string;
+  owner: string;
+  size: Numeric;
+  subaccount_number: number;
+  updated_at: Generated<Timestamp>;
+}
+
 export interface QueueHeartbeats {
   queue: string;
   received_at: Timestamp;
   sent_at: Timestamp;
+}
+
+export interface RateLimits {
+  expire: Int8 | null;
+  key: string;
+  points: Generated<number>;
 }
 
 export interface ReconcileCursors {
@@ -364,6 +435,8 @@ export interface UnexplainedFills {
 }
 
 export interface DB {
+  cancel_transactions: CancelTransactions;
+  control_changes: ControlChanges;
   controls: Controls;
   due_orders: DueOrders;
   fleet_figures: FleetFigures;
@@ -372,6 +445,7 @@ export interface DB {
   intent_rejections: IntentRejections;
   maintenance_runs: MaintenanceRuns;
   markets: Markets;
+  nonces_in_doubt: NoncesInDoubt;
   order_attempts: OrderAttempts;
   order_attempts_archive: OrderAttemptsArchive;
   order_fills: OrderFills;
@@ -381,7 +455,9 @@ export interface DB {
   order_status_history_archive: OrderStatusHistoryArchive;
   orders: Orders;
   orders_archive: OrdersArchive;
+  positions: Positions;
   queue_heartbeats: QueueHeartbeats;
+  rate_limits: RateLimits;
   reconcile_cursors: ReconcileCursors;
   signer_nonces: SignerNonces;
   timer_turns: TimerTurns;

@@ -1,0 +1,87 @@
+// What was shown of stateful orders, and the nonces that they are signed with. Each statement names the state that its
+// evidence was gathered in: whoever comes late changes nothing.
+import { sql } from 'kysely';
+import type { Death } from '../core/proof.ts';
+import { repeatTransient } from './batcher.ts';
+import type { Database } from './database.ts';
+import { storableText } from './text.ts';
+
+const ACTIVE = sql.raw("('PENDING', 'OPEN', 'PARTIALLY_FILLED')");
+
+/** @returns a nonce (unix ms) that nobody else gets; undefined while too many are in doubt: wait a block */
+export async function takeNonce(db: Database, owner: string, blockTime: Date): Promise<number | undefined> {
+  const { rows } = await repeatTransient(() =>
+    sql<{ nonce: string }>`SELECT take_nonces(${owner}, ${blockTime.getTime()}, 1) AS nonce`.execute(db),
+  );
+  const [row] = rows;
+  return row === undefined ? undefined : Number(row.nonce);
+}
+
+/** It is on chain, or can never be: it no longer counts as one in doubt. */
+export async function settleNonce(db: Database, owner: string, nonce: number): Promise<void> {
+  await db.deleteFrom('nonces_in_doubt').where('owner', '=', owner).where('nonce', '=', String(nonce)).execute();
+}
+
+export type Inclusion = { readonly id: string; readonly hash: string; readonly height: number; readonly wakeAt: Date };
+
+/** A transaction of the order was carried out. */
+export async function noteIncluded(db: Database, { id, hash, height, wakeAt }: Inclusion): Promise<void> {
+  await sql`
+    WITH l AS MATERIALIZED (SELECT id FROM orders WHERE id = ${id} FOR NO KEY UPDATE),
+    a AS (
+      UPDATE order_attempts x SET included_height = ${height}, included_code = 0
+      FROM l WHERE x.order_id = l.id AND x.tx_hash = ${hash} AND x.included_height IS NULL
+      RETURNING x.order_id
+    ),
+    n AS (
+      DELETE FROM nonces_in_doubt d USING orders o WHERE o.id = ${id} AND d.owner = o.owner AND d.nonce = o.nonce
+    )
+    UPDATE orders o SET included_height = ${height}, next_wake_at = ${wakeAt},
+      status = CASE o.status WHEN 'PENDING' THEN 'OPEN' ELSE o.status END,
+      status_reason = CASE o.status WHEN 'PENDING' THEN 'on chain' ELSE o.status_reason END,
+      placed_at = coalesce(o.placed_at, clock_timestamp())
+    FROM a WHERE o.id = a.order_id AND o.included_height IS NULL AND o.status IN ${ACTIVE}`.execute(db);
+}
+
+export type Absence = {
+  readonly id: string;
+  readonly nonce: number;
+  /** as many attempts as were looked for */
+  readonly attemptCount: number;
+  readonly height: number;
+  readonly time: Date;
+};
+
+/** Of nothing that was signed with this nonce is any on chain, up to a block that is past its window. */
+export async function noteAbsent(db: Database, absence: Absence): Promise<boolean> {
+  const { id, nonce, attemptCount, height, time } = absence;
+  const { numAffectedRows } = await sql`
+    WITH u AS (
+      UPDATE orders SET dead_nonce = nonce
+      WHERE id = ${id} AND nonce = ${nonce} AND attempt_count = ${attemptCount} AND included_height IS NULL
+        AND status IN ${ACTIVE}
+      RETURNING id
+    )
+    UPDATE order_attempts x SET absent_height = ${height}, absent_time = ${time} FROM u
+    WHERE x.order_id = u.id AND x.nonce = ${nonce} AND x.absent_height IS NULL`.execute(db);
+  return (numAffectedRows ?? 0n) > 0n;
+}
+
+/** From its height on nothing of the order can fill; the reconciler ends it when it has read so far. */
+export async function noteDeath(db: Database, id: string, attemptCount: number, death: Death): Promise<boolean> {
+  const stored = death.cause === 'failed' ? { ...death, log: storableText(death.log, 1000) } : death;
+  const [hash, code] = death.cause === 'failed' ? [death.tx_hash, death.code] : [null, null];
+  const { rows } = await sql`
+    WITH u AS (
+      UPDATE orders SET death = ${JSON.stringify(stored)}, dead_height = ${death.height}, next_wake_at = NULL
+      WHERE id = ${id} AND death IS NULL AND attempt_count = ${attemptCount} AND status IN ${ACTIVE}
+      RETURNING id, owner, nonce
+    ),
+    a AS (
+      UPDATE order_attempts x SET included_height = ${death.height}, included_code = ${code} FROM u
+      WHERE x.order_id = u.id AND x.tx_hash = ${hash}
+    ),
+    n AS (DELETE FROM nonces_in_doubt d USING u WHERE d.owner = u.owner AND d.nonce = u.nonce)
+    SELECT id FROM u`.execute(db);
+  return rows.length > 0;
+}
