@@ -164,7 +164,8 @@ function judgeCode(
   }
 }
 
-function judgeRpcError(message: string): Outcome {
+/** Of a JSON-RPC error to any transaction. */
+export function judgeRpcError(message: string): Outcome {
   if (message.includes('tx already exists in cache')) return 'known';
   if (message.includes('mempool is full')) return 'deferred';
   return 'doubt';

@@ -70,8 +70,8 @@ function whatDiffers(
   }
   if (their.market !== order.market || their.side !== order.side) return 'another market or side';
   if (their.quantums !== order.quantums || their.subticks !== order.subticks) return 'another size or price';
-  if (order.goodTilBlock === null || their.good_til_block > order.goodTilBlock)
-    return 'a good-til-block we never signed';
+  // A stateful order has none, here and there.
+  if (their.good_til_block > (order.goodTilBlock ?? 0)) return 'a good-til-block we never signed';
   if (isFinal(order.status) && order.status !== 'FILLED' && their.live)
     return `${order.status}, but it may still fill`;
   return whatFillDiffers(order, theirFills);

@@ -3,7 +3,15 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { normalizeDecimal, toScaled } from './decimal.ts';
-import { ORDER_TYPES, type OrderType, SIDES, TIMES_IN_FORCE, type TimeInForce } from './status.ts';
+import {
+  isConditional,
+  isMarketType,
+  ORDER_TYPES,
+  type OrderType,
+  SIDES,
+  TIMES_IN_FORCE,
+  type TimeInForce,
+} from './status.ts';
 
 /** Larger payloads are refused unread: an intent with full metadata has about 5 KiB. */
 export const MAX_INTENT_BYTES = 16 * 1024;
@@ -107,7 +115,7 @@ function normalize(intent: z.output<typeof intentSchema>): Intent {
 
 /** The venue carries market types as IOC with a worst price. */
 function isImmediate(intent: { readonly type: OrderType; readonly time_in_force: TimeInForce }): boolean {
-  return intent.type.endsWith('MARKET') || intent.time_in_force === 'IOC';
+  return isMarketType(intent.type) || intent.time_in_force === 'IOC';
 }
 
 function refuseOversize(raw: unknown): Refusal | undefined {
@@ -176,11 +184,7 @@ function whyNotKept(value: unknown, depthLeft: number): string | undefined {
 }
 
 function isPriced(type: OrderType): boolean {
-  return type === 'LIMIT' || type === 'STOP_LIMIT' || type === 'TAKE_PROFIT_LIMIT';
-}
-
-function isConditional(type: OrderType): boolean {
-  return type !== 'MARKET' && type !== 'LIMIT';
+  return !isMarketType(type);
 }
 
 /** The cells of type × time in force × flags that the venue would refuse, with its codes. */

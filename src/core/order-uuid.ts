@@ -17,6 +17,11 @@ export function subaccountUuid(owner: string, subaccountNumber: number): string 
   return uuidV5(`${owner}-${subaccountNumber}`);
 }
 
+/** The order flags that we sign. 32 and 64 are stateful: kept in the chain's state until a time. */
+export const SHORT_TERM = 0;
+export const CONDITIONAL = 32;
+export const LONG_TERM = 64;
+
 /** What identifies an order at the venue, for ever. */
 export type OrderId = {
   readonly owner: string;

@@ -4,18 +4,49 @@ import type { Market } from './market.ts';
 import type { OrderId } from './order-uuid.ts';
 import type { Side } from './status.ts';
 
-/** The order as it is signed: the venue's integers, nothing left to decide. */
-export type VenueOrder = {
-  readonly id: OrderId;
+/** What an order is made of, whatever its life and identity. */
+export type OrderContent = {
   readonly side: Side;
   readonly quantums: bigint;
   readonly subticks: bigint;
   readonly timeInForce: 'GTT' | 'IOC' | 'POST_ONLY';
   readonly reduceOnly: boolean;
-  readonly goodTilBlock: number;
-  /** 1 marks a MARKET order, as the official client does; the chain keeps it, nothing reads it */
+  /** 1 marks an order without a price of its own, as the official client does; the chain keeps it, nothing reads it */
   readonly clientMetadata: 0 | 1;
+  /** of conditional orders (flags 32), and of no others */
+  readonly condition?: Condition | undefined;
 };
+
+export type Condition = {
+  readonly type: 'STOP_LOSS' | 'TAKE_PROFIT';
+  readonly triggerSubticks: bigint;
+};
+
+/** Short-term orders (flags 0) end with a block, stateful ones (32, 64) at a time. */
+export type Lifetime =
+  | { readonly goodTilBlock: number; readonly goodTilBlockTime?: undefined }
+  /** unix seconds */
+  | { readonly goodTilBlock?: undefined; readonly goodTilBlockTime: number };
+
+/** The order as it is signed: the venue's integers, nothing left to decide. */
+export type VenueOrder = OrderContent & { readonly id: OrderId } & Lifetime;
+
+/** A cancel lives at least as long as its order. */
+export type VenueCancel = { readonly id: OrderId } & Lifetime;
+
+/** Cancels of short-term orders of one subaccount in one transaction, 1 to 100 client ids altogether. */
+export type VenueBatchCancel = {
+  readonly owner: string;
+  readonly subaccountNumber: number;
+  readonly goodTilBlock: number;
+  readonly lists: readonly { readonly clobPairId: number; readonly clientIds: readonly number[] }[];
+};
+
+/**
+ * What makes a stateful transaction one that the chain takes once: a timestamp nonce (unix ms), signed in place of the
+ * sequence. The memo tells siblings with the same nonce apart: a node swallows bytes that it has seen.
+ */
+export type TxStamp = { readonly nonce: number; readonly memo: string };
 
 export type SignedTx = {
   readonly bytes: Uint8Array;
@@ -23,11 +54,13 @@ export type SignedTx = {
   readonly hash: string;
 };
 
-/** Signs for one account; pure computation, no I/O. */
+/** Signs for one account; pure computation, no I/O. A stamp is needed for stateful orders, and refused for others. */
 export type Signer = {
   /** bech32 dydx address of the account that owns the orders */
   readonly owner: string;
-  readonly sign: (order: VenueOrder) => Promise<SignedTx>;
+  readonly sign: (order: VenueOrder, stamp?: TxStamp) => Promise<SignedTx>;
+  readonly signCancel: (cancel: VenueCancel, stamp?: TxStamp) => Promise<SignedTx>;
+  readonly signBatchCancel: (batch: VenueBatchCancel) => Promise<SignedTx>;
 };
 
 /** What came back from broadcast_tx_sync, before anyone judged it (core/answers.ts does). */
@@ -43,17 +76,67 @@ export type BroadcastAnswer =
 
 export type Block = { readonly height: number; readonly time: Date };
 
+/** Where a transaction is, by a node that indexes them. */
+export type TxLookup =
+  | {
+      readonly kind: 'included';
+      readonly hash: string;
+      readonly height: number;
+      /** 0: carried out; any other: it failed in its block, and its nonce is spent all the same */
+      readonly code: number;
+      readonly codespace: string;
+      readonly log: string;
+    }
+  /** in no block up to this one */
+  | { readonly kind: 'absent'; readonly block: Block };
+
+/** A stateful order in the committed state of a node. */
+export type StatefulLookup =
+  | { readonly kind: 'present'; readonly height: number; readonly isTriggered: boolean }
+  /** never placed, or gone by this height */
+  | { readonly kind: 'absent'; readonly height: number };
+
+/** At most `limit` in any `blocks` blocks. */
+export type BlockRateLimit = { readonly limit: number; readonly blocks: number };
+
+export type BlockRateLimits = {
+  /** placements and cancels of short-term orders together; a batch cancel counts 2 */
+  readonly shortTerm: readonly BlockRateLimit[];
+  /** placements of stateful orders */
+  readonly stateful: readonly BlockRateLimit[];
+};
+
+/** From that equity on a subaccount may have so many open stateful orders. */
+export type EquityTier = { readonly usdcQuantums: bigint; readonly limit: number };
+
+/** One registered authenticator of an account: what a permissioned key may sign. */
+export type Authenticator = {
+  readonly id: bigint;
+  /** SignatureVerification, MessageFilter, ClobPairIdFilter, SubaccountFilter, AllOf, AnyOf */
+  readonly type: string;
+  readonly config: Uint8Array;
+};
+
 export type Validator = {
   /**
    * Never throws: whatever happens is an answer.
    * @param mayLeave asked at the last moment, when a socket is free: false drops the request unsent
+   * @param turn how often these bytes were sent before: another turn is another node, where there are several
    */
-  readonly broadcast: (bytes: Uint8Array, mayLeave?: () => boolean) => Promise<BroadcastAnswer>;
+  readonly broadcast: (bytes: Uint8Array, mayLeave?: () => boolean, turn?: number) => Promise<BroadcastAnswer>;
   /** The newest committed block. Throws when the node cannot be asked. */
   readonly latestBlock: () => Promise<Block>;
   readonly chainId: () => Promise<string>;
   /** Throws when the address has never been funded. */
   readonly accountNumber: (address: string) => Promise<number>;
+  /** Throws when no node can say: one that indexes transactions and is not behind. */
+  readonly findTx: (hash: string) => Promise<TxLookup>;
+  /** @param minHeight a node below it is not asked. Throws when no node can say. */
+  readonly statefulOrder: (id: OrderId, minHeight: number) => Promise<StatefulLookup>;
+  readonly blockRateLimits: () => Promise<BlockRateLimits>;
+  /** Of stateful orders, ascending. */
+  readonly equityTiers: () => Promise<readonly EquityTier[]>;
+  readonly authenticators: (owner: string) => Promise<readonly Authenticator[]>;
 };
 
 /** One side of one match, as the indexer reports it; decimals are strings. */
@@ -92,4 +175,8 @@ export type Indexer = {
     limit: number,
   ) => Promise<FillsPage>;
   readonly markets: () => Promise<readonly Market[]>;
+  /** Whether the indexer has a row of this order; false is its 404, which proves nothing by itself. */
+  readonly hasOrder: (orderUuid: string) => Promise<boolean>;
+  /** Of a subaccount, decimal USDC; undefined when the indexer does not know it (never funded). */
+  readonly equity: (owner: string, subaccountNumber: number) => Promise<string | undefined>;
 };

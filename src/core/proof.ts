@@ -6,14 +6,37 @@ import { toAtoms } from './decimal.ts';
 import { orderUuid } from './order-uuid.ts';
 import type { OrderStatus, TimeInForce } from './status.ts';
 
+/** A timestamp nonce is taken in blocks whose time is at most this far from it. Source: accountplus timestampnonce.go. */
+export const NONCE_WINDOW_MS = 30_000;
+
+/**
+ * Why a stateful order cannot fill after a block; stored as orders.death, checked by a constraint. expired: that block's
+ * time is past its good-til-time. removed: the chain's state had it and has it no more. failed: its transaction is on
+ * chain with a code. never_included: its nonces are past their windows, and none of their transactions is on chain.
+ */
+export type Death =
+  | { readonly cause: 'expired' | 'never_included'; readonly height: number; readonly block_time_ms: number }
+  | { readonly cause: 'removed'; readonly height: number }
+  | {
+      readonly cause: 'failed';
+      readonly height: number;
+      readonly tx_hash: string;
+      readonly codespace: string;
+      readonly code: number;
+      readonly log: string;
+    };
+
 /** Stored as orders.resolution. */
 export type Resolution =
   | { readonly rule: 'filled'; readonly height: number; readonly fills: number }
   | {
-      /** the indexer had every fill up to height, and height ≥ the highest signed good-til-block */
+      /** the indexer had every fill up to height, and height ≥ the block from which on nothing can fill */
       readonly rule: 'dead';
       readonly height: number;
-      readonly good_til_block: number;
+      /** of a short-term order: the highest that was signed */
+      readonly good_til_block?: number;
+      /** of a stateful order */
+      readonly death?: Death;
       readonly fills: number;
       /** the refusal that the order ended with, if no answer ever accepted it */
       readonly codespace?: string;
@@ -40,13 +63,19 @@ export type ProvenOrder = {
   readonly orderUuid: string | null;
   readonly identity: Parameters<typeof orderUuid>[0] | undefined;
   readonly goodTilBlock: number | null;
+  readonly goodTilTime: Date | null;
   /** a fill came after the end: it is not in the evidence, and was alarmed when it came */
   readonly hasLateFill: boolean;
   readonly resolution: Resolution | null;
 };
 
 export type ProvenAttempt = {
-  readonly goodTilBlock: number;
+  /** of short-term orders */
+  readonly goodTilBlock: number | null;
+  /** of stateful orders */
+  readonly nonce: number | null;
+  readonly included: { readonly height: number; readonly code: number } | undefined;
+  readonly absent: { readonly height: number; readonly time: Date } | undefined;
   readonly signedHeight: number;
   readonly txHash: string;
   readonly txBytes: Uint8Array;
@@ -100,13 +129,25 @@ function whyRecordsBroken(
     const hash = createHash('sha256').update(attempt.txBytes).digest('hex').toUpperCase();
     if (hash !== attempt.txHash) return `the signed bytes are not those of ${attempt.txHash}`;
   }
-  const lastBlock = Math.max(...attempts.map((attempt) => attempt.goodTilBlock));
-  if (attempts.length > 0 && lastBlock !== order.goodTilBlock) {
-    return 'good_til_block is not the highest that was signed';
-  }
+  const signedBlocks = attempts.flatMap((attempt) => attempt.goodTilBlock ?? []);
+  const lastBlock = signedBlocks.length === 0 ? null : Math.max(...signedBlocks);
+  if (lastBlock !== order.goodTilBlock) return 'good_til_block is not the highest that was signed';
   const firstSigned = Math.min(...attempts.map((attempt) => attempt.signedHeight));
-  const stray = fills.find((fill) => fill.height < firstSigned || fill.height > lastBlock);
-  return stray === undefined ? undefined : `a fill in block ${stray.height} lies outside the order's life`;
+  const end = lastBlock ?? Number.POSITIVE_INFINITY;
+  const stray = fills.find((fill) => fill.height < firstSigned || fill.height > end);
+  if (stray !== undefined) return `a fill in block ${stray.height} lies outside the order's life`;
+  return whyNoncesBroken(attempts);
+}
+
+/** A chain takes a nonce once: a second one may only follow when nothing of the first can be carried out any more. */
+function whyNoncesBroken(attempts: readonly ProvenAttempt[]): string | undefined {
+  const last = Math.max(...attempts.map((attempt) => attempt.nonce ?? 0));
+  const open = attempts.find(({ nonce, absent }) => nonce !== null && nonce < last && !isShownAbsent(nonce, absent));
+  return open === undefined ? undefined : `another nonce was used before ${open.txHash} was shown dead`;
+}
+
+function isShownAbsent(nonce: number | null, absent: ProvenAttempt['absent']): boolean {
+  return nonce !== null && absent !== undefined && absent.time.getTime() > nonce + NONCE_WINDOW_MS;
 }
 
 /** The evidence knew every fill up to its block. One that came late is known to be missing: it was alarmed. */
@@ -127,12 +168,16 @@ function whyNotDead(
   evidence: Extract<Resolution, { rule: 'dead' }>,
 ): string | undefined {
   if (attempts.length === 0) return 'called dead, but it was never signed';
-  if (order.goodTilBlock !== evidence.good_til_block) return 'signed again after it was called dead';
-  if (evidence.height < evidence.good_til_block) {
-    return `block ${evidence.height} does not show the end of good-til-block ${evidence.good_til_block}`;
-  }
+  const alive =
+    order.goodTilBlock === null
+      ? whyDeathUnproven(order, attempts, evidence)
+      : whyBlockUnproven(order.goodTilBlock, evidence);
+  if (alive !== undefined) return alive;
   const hasFill = toAtoms(order.filledSize) > 0n;
   if (toAtoms(order.filledSize) === toAtoms(order.size)) return 'the fills add up to the size: it is FILLED';
+  if (evidence.death?.cause === 'failed' && order.status === 'REJECTED') {
+    return hasFill && !order.hasLateFill ? 'it failed on chain, but it has a fill' : undefined;
+  }
   if (evidence.code !== undefined || order.status === 'REJECTED') {
     if (order.status !== 'REJECTED') return endsAs(order, ['REJECTED']);
     const isAccepted = attempts.some(
@@ -149,11 +194,53 @@ function whyNotDead(
       : 'no refusal explains REJECTED';
   }
   if (order.cancelRequested) return endsAs(order, ['CANCELLED']);
+  const cause = evidence.death?.cause;
+  if (cause === 'expired' || cause === 'never_included') return endsAs(order, ['EXPIRED']);
+  if (cause === 'removed' && order.timeInForce !== 'IOC') return endsAs(order, ['CANCELLED']);
   if (order.timeInForce === 'IOC') {
     if (!hasFill && order.statusReason === 'ioc_remainder') return 'an IOC remainder without a fill';
     return endsAs(order, ['CANCELLED']);
   }
   return endsAs(order, ['EXPIRED']);
+}
+
+function whyBlockUnproven(
+  goodTilBlock: number,
+  evidence: Extract<Resolution, { rule: 'dead' }>,
+): string | undefined {
+  if (goodTilBlock !== evidence.good_til_block) return 'signed again after it was called dead';
+  if (evidence.height >= goodTilBlock) return undefined;
+  return `block ${evidence.height} does not show the end of good-til-block ${goodTilBlock}`;
+}
+
+function whyDeathUnproven(
+  order: ProvenOrder,
+  attempts: readonly ProvenAttempt[],
+  { height, death }: Extract<Resolution, { rule: 'dead' }>,
+): string | undefined {
+  if (death === undefined) return 'a stateful order without the cause of its death';
+  if (height < death.height) return `block ${height} does not show what happened in block ${death.height}`;
+  switch (death.cause) {
+    case 'expired':
+      return order.goodTilTime !== null && death.block_time_ms >= order.goodTilTime.getTime()
+        ? undefined
+        : 'called expired before its good_til_time';
+    case 'removed':
+      return attempts.some(({ included }) => included?.code === 0 && included.height <= death.height)
+        ? undefined
+        : 'called removed, but nothing shows that the chain had it';
+    case 'failed':
+      return attempts.some(
+        ({ included, txHash }) =>
+          txHash === death.tx_hash && included?.code === death.code && included.height === death.height,
+      ) && death.code !== 0
+        ? undefined
+        : 'called failed, but no attempt is on chain with that code';
+    case 'never_included':
+      return attempts.every(({ nonce, absent }) => isShownAbsent(nonce, absent))
+        ? undefined
+        : 'called never included, but an attempt was not shown absent';
+  }
 }
 
 function whyNotRefused(

@@ -4,7 +4,7 @@
 import { canEndAsRejected } from './answers.ts';
 import { fromAtoms, SCALE, toAtoms, toScaled } from './decimal.ts';
 import type { Fill } from './ports.ts';
-import type { Resolution } from './proof.ts';
+import type { Death, Resolution } from './proof.ts';
 import { isFinal, type OrderStatus, type OrderType, type Side, type TimeInForce } from './status.ts';
 import { isAllowed } from './transition.ts';
 
@@ -23,8 +23,10 @@ export type OrderFacts = {
   readonly fillCount: number;
   /** the newest block known at the first signature */
   readonly firstSignedHeight: number;
-  /** the highest ever signed */
-  readonly goodTilBlock: number;
+  /** of a short-term order the highest ever signed: it cannot fill above it */
+  readonly goodTilBlock: number | undefined;
+  /** of a stateful order, when it was shown */
+  readonly death: Death | undefined;
   readonly isCancelRequested: boolean;
   /** the code that the last answer refused it with, if no answer ever accepted it */
   readonly refusal: { readonly codespace: string; readonly code: number; readonly log: string } | undefined;
@@ -97,9 +99,9 @@ export function reconcile(report: Report): Reconciled {
   const settled: OrderChange[] = [];
   if (report.height !== undefined) {
     for (const order of current.values()) {
-      if (!isFinal(order.status) && order.goodTilBlock + report.marginBlocks <= report.height) {
-        settled.push(settleDead(order, report.height));
-      }
+      const deadFrom = order.goodTilBlock ?? order.death?.height;
+      const isDead = deadFrom !== undefined && deadFrom + report.marginBlocks <= report.height;
+      if (!isFinal(order.status) && isDead) settled.push(settleDead(order, report.height));
     }
   }
   return { bookings, unexplained, settled };
@@ -125,8 +127,10 @@ function whyNotOurs(fill: Fill, order: OrderFacts | undefined): string | undefin
   }
   if (fill.market !== order.market) return `market ${fill.market}, the order is on ${order.market}`;
   if (fill.side !== order.side) return `side ${fill.side}, the order is a ${order.side}`;
-  if (fill.height < order.firstSignedHeight || fill.height > order.goodTilBlock) {
-    return `block ${fill.height}, the order can only fill in ${order.firstSignedHeight}–${order.goodTilBlock}`;
+  // A stateful order that was shown dead takes a later fill, too: as a late one, which is alarmed.
+  const end = order.goodTilBlock ?? Number.POSITIVE_INFINITY;
+  if (fill.height < order.firstSignedHeight || fill.height > end) {
+    return `block ${fill.height}, the order can only fill in ${order.firstSignedHeight}–${order.goodTilBlock ?? ''}`;
   }
   const filled = toAtoms(order.filledSize) + size;
   if (filled > toAtoms(order.size)) return `overfill: ${fromAtoms(filled)} of ${order.size}`;
@@ -160,13 +164,15 @@ function requireAllowed(order: OrderFacts, status: OrderStatus): void {
   }
 }
 
-/** The status of an order that can never fill again; every line of the table of final statuses for short-term orders. */
+/** The status of an order that can never fill again: every line of the table of final statuses. */
 export function settleDead(order: OrderFacts, height: number): OrderChange {
+  const { death, refusal } = order;
   const hasFill = toAtoms(order.filledSize) > 0n;
   const evidence = {
     rule: 'dead' as const,
     height,
-    good_til_block: order.goodTilBlock,
+    ...(order.goodTilBlock === undefined ? {} : { good_til_block: order.goodTilBlock }),
+    ...(death === undefined ? {} : { death }),
     fills: order.fillCount,
   };
   const end = (status: OrderStatus, reason: string, resolution: Resolution = evidence): OrderChange => {
@@ -174,14 +180,14 @@ export function settleDead(order: OrderFacts, height: number): OrderChange {
     return { order, status, reason, filledSize: order.filledSize, height, resolution };
   };
   if (order.isCancelRequested) return end('CANCELLED', 'cancelled');
-  if (
-    order.refusal !== undefined &&
-    !hasFill &&
-    canEndAsRejected(order.refusal.codespace, order.refusal.code)
-  ) {
-    const { codespace, code, log } = order.refusal;
+  if (death?.cause === 'failed' && !hasFill) return end('REJECTED', `${death.codespace}/${death.code}`);
+  if (refusal !== undefined && !hasFill && canEndAsRejected(refusal.codespace, refusal.code)) {
+    const { codespace, code, log } = refusal;
     return end('REJECTED', `${codespace}/${code}`, { ...evidence, codespace, code, log });
   }
+  if (death?.cause === 'expired') return end('EXPIRED', 'good_til_time reached');
+  if (death?.cause === 'never_included') return end('EXPIRED', 'never on chain');
   if (order.timeInForce === 'IOC') return end('CANCELLED', hasFill ? 'ioc_remainder' : 'ioc_no_match');
+  if (death !== undefined) return end('CANCELLED', 'removed_by_venue');
   return end('EXPIRED', 'good_til_block reached');
 }

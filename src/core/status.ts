@@ -13,6 +13,16 @@ export const ORDER_TYPES = [
 ] as const;
 export type OrderType = (typeof ORDER_TYPES)[number];
 
+/** STOP_* and TAKE_PROFIT_*: wait for their trigger price. */
+export function isConditional(type: OrderType): boolean {
+  return type.startsWith('STOP') || type.startsWith('TAKE_PROFIT');
+}
+
+/** Without a price of their own: the venue carries them as IOC with a worst price. */
+export function isMarketType(type: OrderType): boolean {
+  return type.endsWith('MARKET');
+}
+
 export const TIMES_IN_FORCE = ['GTT', 'FOK', 'IOC'] as const;
 export type TimeInForce = (typeof TIMES_IN_FORCE)[number];
 

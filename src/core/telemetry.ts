@@ -3,8 +3,11 @@
 import type { Outcome } from './answers.ts';
 import type { OrderStatus } from './status.ts';
 
-export const OFFER_RESULTS = ['recorded', 'duplicate', 'conflict', 'refused'] as const;
-/** What became of one intent: a row, nothing new, a spent client_id with another body, no intent at all. */
+export const OFFER_RESULTS = ['recorded', 'duplicate', 'conflict', 'cancelled', 'refused'] as const;
+/**
+ * What became of one intent: a row, nothing new, a spent client_id with another body, a row that a cancel has ended before
+ * it came, no intent at all.
+ */
 type OfferResult = (typeof OFFER_RESULTS)[number];
 
 export const ATTEMPT_KINDS = ['first', 'resend', 'resign'] as const;

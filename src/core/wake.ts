@@ -1,22 +1,54 @@
-// What to do with a recorded order whose time has come: a pure decision; src/app/wake.ts carries it out.
-// Invariants: after its deadline nothing leaves any more; doubt is answered with the same bytes; a new signature
-// never lives longer than the first one's good-til-block + the window.
+// What to do with a recorded order whose time has come: a pure decision; src/app/wake.ts carries it out. Of what was never
+// signed, and of short-term orders; src/core/stateful.ts decides on the others once they are signed.
+// Invariants: after its deadline, under a halt and after a cancel nothing leaves any more; doubt is answered with the same
+// bytes; a new signature never lives longer than the first one's good-til-block + the window.
 import type { Outcome } from './answers.ts';
+import type { Held } from './gate.ts';
 
+/** What is known of every recorded order, whatever its flags. */
+export type Unsigned = {
+  readonly submitBy: Date | undefined;
+  /** of stateful orders: not sent after it either */
+  readonly goodTilTime: Date | undefined;
+  readonly isCancelRequested: boolean;
+  readonly held: Held | undefined;
+};
+
+export type UnsignedDecision =
+  /** it ends without ever having been sent */
+  | { readonly action: 'end_unsent'; readonly status: 'CANCELLED' | 'EXPIRED' | 'REJECTED'; readonly cause: string }
+  | { readonly action: 'sign' }
+  /** whether it may be sent is not known now */
+  | { readonly action: 'wait' };
+
+export function decideUnsigned(order: Unsigned, now: Date): UnsignedDecision {
+  const end = (status: 'CANCELLED' | 'EXPIRED' | 'REJECTED', cause: string) =>
+    ({ action: 'end_unsent', status, cause }) as const;
+  if (order.isCancelRequested) return end('CANCELLED', 'cancelled before it was sent');
+  if (hasPassed(order.submitBy, now)) return end('EXPIRED', 'submit_by has passed');
+  if (hasPassed(order.goodTilTime, now)) return end('EXPIRED', 'good_til_time has passed');
+  if (order.held === undefined) return { action: 'sign' };
+  return order.held.mode === 'UNKNOWN' ? { action: 'wait' } : end('REJECTED', order.held.reason);
+}
+
+export function hasPassed(time: Date | undefined, now: Date): boolean {
+  return time !== undefined && time <= now;
+}
+
+/** A short-term order that was signed. */
 export type DueOrder = {
   readonly submitBy: Date | undefined;
-  /** undefined until it was signed for the first time */
-  readonly firstGoodTilBlock: number | undefined;
+  readonly isCancelRequested: boolean;
+  readonly held: Held | undefined;
+  readonly firstGoodTilBlock: number;
   /** blocks that a new signature lives */
   readonly goodTilBlocks: number;
-  readonly latestAttempt:
-    | {
-        readonly goodTilBlock: number;
-        readonly transmissions: number;
-        /** undefined: nobody came back with an answer */
-        readonly outcome: Outcome | undefined;
-      }
-    | undefined;
+  readonly latestAttempt: {
+    readonly goodTilBlock: number;
+    readonly transmissions: number;
+    /** undefined: nobody came back with an answer */
+    readonly outcome: Outcome | undefined;
+  };
 };
 
 export type WakeContext = {
@@ -28,11 +60,11 @@ export type WakeContext = {
 };
 
 export type WakeDecision =
-  | { readonly action: 'expire_unsent' }
-  | { readonly action: 'sign' }
   | { readonly action: 'resend' }
   | { readonly action: 'resign'; readonly goodTilBlock: number }
-  /** the venue would not take a later good-til-block yet */
+  /** a cancel that keeps nodes from taking what may still be on its way */
+  | { readonly action: 'fence' }
+  /** the venue would not take a later good-til-block yet, or nothing may leave now */
   | { readonly action: 'wait' }
   /** nothing more to send: only the reconciler can end it */
   | { readonly action: 'await_proof' };
@@ -44,18 +76,17 @@ const VENUE_WINDOW_BLOCKS = 40;
 export const MAX_TRANSMISSIONS = 20;
 
 export function decideWake(order: DueOrder, context: WakeContext): WakeDecision {
-  const isLate = order.submitBy !== undefined && order.submitBy <= context.now;
   const { latestAttempt: attempt, firstGoodTilBlock } = order;
-  if (attempt === undefined || firstGoodTilBlock === undefined) {
-    return isLate ? { action: 'expire_unsent' } : { action: 'sign' };
+  if (context.height >= attempt.goodTilBlock && attempt.outcome !== 'deferred') return { action: 'await_proof' };
+  if (order.isCancelRequested) {
+    return { action: context.height >= attempt.goodTilBlock ? 'await_proof' : 'fence' };
   }
-  if (isLate) return { action: 'await_proof' };
+  if (hasPassed(order.submitBy, context.now)) return { action: 'await_proof' };
   switch (attempt.outcome) {
     case undefined:
-    case 'doubt': {
-      const isUseful = context.height < attempt.goodTilBlock && attempt.transmissions < MAX_TRANSMISSIONS;
-      return isUseful ? { action: 'resend' } : { action: 'await_proof' };
-    }
+    case 'doubt':
+      if (attempt.transmissions >= MAX_TRANSMISSIONS) return { action: 'await_proof' };
+      return { action: order.held === undefined ? 'resend' : 'wait' };
     case 'deferred': {
       const last = firstGoodTilBlock + context.resignWindowBlocks;
       // At least one block more: that node has seen these bytes and would swallow them.
@@ -63,7 +94,7 @@ export function decideWake(order: DueOrder, context: WakeContext): WakeDecision 
       const goodTilBlock = Math.min(wanted, last);
       if (goodTilBlock <= attempt.goodTilBlock || goodTilBlock <= context.height)
         return { action: 'await_proof' };
-      return goodTilBlock > context.height + VENUE_WINDOW_BLOCKS
+      return order.held !== undefined || goodTilBlock > context.height + VENUE_WINDOW_BLOCKS
         ? { action: 'wait' }
         : { action: 'resign', goodTilBlock };
     }
