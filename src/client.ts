@@ -6,7 +6,15 @@ import { type Accepted, acceptIntent } from './app/accept.ts';
 import { rejectionOf, spentClientId, unsignedOrder } from './app/submit.ts';
 import { type Intent, type IntentInput, intentHash, type Refusal } from './core/intent.ts';
 import { chooseBackend } from './queue/backend.ts';
-import { addPlaceJobs, addWakeJob, type JobData, ORDERS_QUEUE } from './queue/jobs.ts';
+import {
+  addCancelJob,
+  addPlaceJobs,
+  addWakeJob,
+  CONTROL_QUEUE,
+  type JobData,
+  ORDERS_QUEUE,
+} from './queue/jobs.ts';
+import type { CancelRequested } from './store/cancels.ts';
 import { openDatabase } from './store/database.ts';
 import { openDoorStore } from './store/door.ts';
 import { keyOf, type Recorded } from './store/recording.ts';
@@ -17,12 +25,12 @@ export type { IntentInput, Refusal };
 export type Enqueued =
   /**
    * queued, recorded: new, in the queue or committed as a row. duplicate: the same intent was sent before, and
-   * nothing happens again.
+   * nothing happens again. cancelled: recorded, but a cancel came before it, so it ends without being sent.
    */
   | {
       readonly client_id: string;
       readonly tenant_id: string;
-      readonly outcome: 'queued' | 'recorded' | 'duplicate';
+      readonly outcome: 'queued' | 'recorded' | 'duplicate' | 'cancelled';
     }
   /** invalid: no intent. conflict: the client_id is spent for another body. Both are kept in intent_rejections. */
   | {
@@ -44,8 +52,19 @@ export type RouterClient = AsyncDisposable & {
     (intent: IntentInput, options?: EnqueueOptions): Promise<Enqueued>;
     (intents: readonly unknown[], options?: EnqueueOptions): Promise<Enqueued[]>;
   };
+  /**
+   * Asks for the cancel of an order; asking again changes nothing. It ends when that is proven, and an order that fills
+   * meanwhile is FILLED. Throws when neither database nor queue can be reached.
+   */
+  readonly cancel: (clientId: string, options?: { readonly tenantId?: string }) => Promise<CancelAnswer>;
   readonly close: () => Promise<void>;
 };
+
+export type CancelAnswer = { readonly client_id: string; readonly tenant_id: string } & (
+  | CancelRequested
+  /** by a login that may only queue: what becomes of it is not known yet */
+  | { readonly outcome: 'queued' }
+);
 
 export type RouterClientOptions = {
   /**
@@ -81,6 +100,8 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
   const queue = queues.queue<JobData>(ORDERS_QUEUE);
   // The calls that need the queue throw; an idle connection that breaks is replaced by the next call.
   queue.on('error', () => {});
+  const control = queues.queue<JobData>(CONTROL_QUEUE);
+  control.on('error', () => {});
 
   async function enqueueAll(
     raws: readonly unknown[],
@@ -208,8 +229,25 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
     return new Map(intents.map((intent, index) => [keyOf(intent), recorded[index] ?? 'conflict']));
   }
 
+  async function cancel(
+    clientId: string,
+    { tenantId: asked = tenantId ?? 'default' }: { readonly tenantId?: string } = {},
+  ): Promise<CancelAnswer> {
+    if (tenantId !== undefined && asked !== tenantId) throw new Error(`this client speaks for ${tenantId}`);
+    const key = { tenant_id: asked, client_id: clientId };
+    const answer = await store.requestCancel(key);
+    if (answer === undefined) {
+      await addCancelJob(control, asked, clientId);
+      return { ...key, outcome: 'queued' };
+    }
+    // The row is due by itself: without a wake-up it waits for the sweep.
+    if (answer.outcome === 'requested') await addWakeJob(control, 0).catch(() => {});
+    return { ...key, ...answer };
+  }
+
   async function close(): Promise<void> {
     await queue.close();
+    await control.close();
     await queues.close();
     await db.destroy();
   }
@@ -220,5 +258,5 @@ export function createRouterClient(options: RouterClientOptions): RouterClient {
     return result;
   }
 
-  return { enqueue: enqueue as RouterClient['enqueue'], close, [Symbol.asyncDispose]: close };
+  return { enqueue: enqueue as RouterClient['enqueue'], cancel, close, [Symbol.asyncDispose]: close };
 }

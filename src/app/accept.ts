@@ -7,8 +7,8 @@ import { type Plan, type PlanSettings, planOrder } from '../core/plan.ts';
 export type Door = {
   /** undefined while no market table is known: grid and market are then checked at signing */
   readonly findMarket: ((ticker: string) => Market | undefined) | undefined;
-  /** names of the configured accounts; undefined where keys are unknown */
-  readonly accounts: ReadonlySet<string> | undefined;
+  /** whose the configured accounts are, by name; undefined where keys are unknown */
+  readonly accounts: ReadonlyMap<string, { readonly tenantId: string }> | undefined;
   readonly planSettings: PlanSettings;
 };
 
@@ -23,14 +23,8 @@ export function acceptIntent(raw: unknown, offeredAt: Date, door: Door): Accepte
   if (!parsed.ok) return { ...parsed, intent: undefined };
   const { intent } = parsed;
   const refusals = refuseByTime(intent, offeredAt);
-  if (door.accounts !== undefined && !door.accounts.has(intent.account)) {
-    const names = [...door.accounts].join(', ');
-    refusals.push({
-      field: 'account',
-      code: 'schema',
-      reason: `${intent.account} is not configured; known: ${names}`,
-    });
-  }
+  const reason = door.accounts === undefined ? undefined : whyNotTheirs(intent, door.accounts);
+  if (reason !== undefined) refusals.push({ field: 'account', code: 'schema', reason });
   if (door.findMarket === undefined) {
     return refusals.length > 0 ? { ok: false, refusals, intent } : { ok: true, intent, plan: undefined };
   }
@@ -38,4 +32,15 @@ export function acceptIntent(raw: unknown, offeredAt: Date, door: Door): Accepte
   if (!planned.ok) refusals.push(planned.refusal);
   if (refusals.length > 0 || !planned.ok) return { ok: false, refusals, intent };
   return { ok: true, intent, plan: planned.plan };
+}
+
+/** Names of accounts are told to the tenant whose they are only. */
+function whyNotTheirs(
+  { account, tenant_id }: Intent,
+  accounts: NonNullable<Door['accounts']>,
+): string | undefined {
+  if (accounts.get(account)?.tenantId === tenant_id) return undefined;
+  const own = [...accounts].flatMap(([name, { tenantId }]) => (tenantId === tenant_id ? [name] : []));
+  const known = own.length === 0 ? 'it has none' : `known: ${own.join(', ')}`;
+  return `${account} is not configured for tenant ${tenant_id}; ${known}`;
 }

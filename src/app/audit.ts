@@ -116,6 +116,7 @@ function provenOrder({ order }: OrderStory): ProvenOrder {
         }
       : undefined,
     goodTilBlock: order.good_til_block,
+    goodTilTime: order.good_til_time,
     hasLateFill: order.late_fill_at !== null,
     resolution: order.resolution as Resolution | null,
   };
@@ -124,6 +125,15 @@ function provenOrder({ order }: OrderStory): ProvenOrder {
 function provenAttempts({ attempts }: OrderStory): ProvenAttempt[] {
   return attempts.map((attempt) => ({
     goodTilBlock: attempt.good_til_block,
+    nonce: attempt.nonce === null ? null : Number(attempt.nonce),
+    included:
+      attempt.included_height === null
+        ? undefined
+        : { height: Number(attempt.included_height), code: Number(attempt.included_code) },
+    absent:
+      attempt.absent_height === null || attempt.absent_time === null
+        ? undefined
+        : { height: Number(attempt.absent_height), time: attempt.absent_time },
     signedHeight: Number(attempt.signed_height),
     txHash: attempt.tx_hash,
     txBytes: attempt.tx_bytes,

@@ -2,18 +2,18 @@
 // and one round trip an order. Whatever dies in between leaves a row that is due again (src/app/wake.ts).
 import { v7 as uuidv7 } from 'uuid';
 import { judge } from '../core/answers.ts';
+import type { Gate, Placement } from '../core/gate.ts';
 import { type Intent, intentHash, type Refusal, submitDeadline } from '../core/intent.ts';
-import { orderUuid } from '../core/order-uuid.ts';
-import { type Plan, venueOrder } from '../core/plan.ts';
-import type { SignedTx, Signer, Validator, VenueOrder } from '../core/ports.ts';
+import type { Plan } from '../core/plan.ts';
+import type { Block, SignedTx, Signer, Validator } from '../core/ports.ts';
 import { backoff } from '../core/retry.ts';
 import type { AttemptKind, Telemetry } from '../core/telemetry.ts';
-import type { NewAttempt } from '../store/attempts.ts';
 import type { Batcher } from '../store/batcher.ts';
-import type { AttemptOutcome } from '../store/outcomes.ts';
+import type { AttemptOutcome, NeverSent } from '../store/outcomes.ts';
 import type { NewOrder, Recorded } from '../store/recording.ts';
 import type { Rejection } from '../store/rejections.ts';
 import { acceptIntent, type Door } from './accept.ts';
+import { firstAttempt } from './first-attempt.ts';
 
 export type Logs = {
   readonly debug: (fields: object, message: string) => void;
@@ -27,14 +27,20 @@ export type SubmitDeps = {
   readonly signer: (account: string) => Signer | undefined;
   readonly validator: Validator;
   /** newest committed block that is known; undefined when that knowledge is too old to sign with */
-  readonly height: () => number | undefined;
+  readonly block: () => Block | undefined;
+  readonly gate: Gate;
   readonly nextClientId: () => Promise<number>;
+  /** a timestamp nonce of its own; undefined while too many of that owner are in doubt */
+  readonly takeNonce: (owner: string, blockTime: Date) => Promise<number | undefined>;
+  /** it cannot be carried out any more */
+  readonly settleNonce: (owner: string, nonce: number) => Promise<void>;
   /** before the first order of a subaccount: from which block on its fills are ours */
   readonly ensureCursor: (owner: string, subaccountNumber: number, height: number) => Promise<void>;
   readonly record: Batcher<NewOrder, Recorded>;
   /** the row itself is at fault, not the database */
   readonly isDataError: (error: unknown) => boolean;
   readonly recordOutcome: Batcher<AttemptOutcome, undefined>;
+  readonly endNeverSent: Batcher<NeverSent, boolean>;
   /** undefined: the client_id is free */
   readonly findKey: (intent: Intent) => Promise<'duplicate' | 'conflict' | undefined>;
   /** false: the oracle price is too old to bound a MARKET order with */
@@ -47,6 +53,8 @@ export type SubmitDeps = {
    * out twice for nothing; shorter than an order lives.
    */
   readonly resendAfterMs: number;
+  /** How soon after its transmission the chain is asked for a stateful order. Below a block it is asked for nothing. */
+  readonly statefulPollMs: number;
   readonly now: () => Date;
   readonly random: () => number;
   readonly log: Logs;
@@ -66,14 +74,18 @@ export async function place(deps: SubmitDeps, job: PlaceJob): Promise<void> {
   const works = job.intents.map(async (raw, index): Promise<Rejection | undefined> => {
     const source = `${job.source}#${index}`;
     const result = acceptIntent(raw, job.offeredAt, door);
-    if (result.ok) return placeOne(deps, result.intent, result.plan, job.offeredAt, source);
+    const tooMany = result.ok ? await deps.gate.takeIntents(result.intent.tenant_id, 1) : undefined;
+    if (result.ok && tooMany === undefined) {
+      return placeOne(deps, result.intent, result.plan, job.offeredAt, source);
+    }
     // What was recorded when it was still welcome is a duplicate now, not refused: it may be filling.
     const known = result.intent === undefined ? undefined : await deps.findKey(result.intent);
     if (known === 'duplicate') {
       deps.telemetry.offered('duplicate');
       return undefined;
     }
-    return rejectionOf(raw, source, known === 'conflict' ? [spentClientId] : result.refusals);
+    const refusals = result.ok ? [tooMany ?? spentClientId] : result.refusals;
+    return rejectionOf(raw, source, known === 'conflict' ? [spentClientId] : refusals);
   });
   const settled = await Promise.allSettled(works);
   const rejections = settled.flatMap((result) =>
@@ -97,7 +109,8 @@ async function placeOne(
 ): Promise<Rejection | undefined> {
   const submitBy = submitDeadline(intent, offeredAt);
   const isLate = submitBy !== undefined && submitBy <= deps.now();
-  const attempt = plan === undefined || isLate ? undefined : await signFirst(deps, intent, plan);
+  const first = plan === undefined || isLate ? LATER : await firstAttempt(deps, intent, plan);
+  const attempt = first.kind === 'signed' ? first.attempt : undefined;
   const wakeAfterMs = attempt === undefined ? 0 : deps.resendAfterMs;
   const order = { ...unsignedOrder(intent, offeredAt, deps.now().getTime() + wakeAfterMs), attempt };
   let recorded: Recorded;
@@ -117,7 +130,9 @@ async function placeOne(
   deps.telemetry.offered(recorded);
   // A duplicate's row is its own work: whoever recorded it, or the sweep, goes on with it.
   if (recorded === 'duplicate') return undefined;
-  if (attempt === undefined) deps.wakeIn(0);
+  if (recorded === 'cancelled') await endUnsent(deps, order.id, 'CANCELLED', 'cancelled before it came');
+  else if (first.kind === 'refused') await endUnsent(deps, order.id, 'REJECTED', first.cause);
+  else if (attempt === undefined) deps.wakeIn(first.kind === 'later' ? first.delayMs : 0);
   else {
     const { tx } = attempt;
     const { enqueuedAt } = order;
@@ -129,9 +144,34 @@ async function placeOne(
       retryCount: 0,
       attempt: 1,
       tx,
+      owner: attempt.order.id.owner,
+      nonce: attempt.nonce,
+      placement: placementKey(intent),
     });
   }
   return undefined;
+}
+
+/** Not signed now: markets or height are unknown, or its deadline has passed. */
+const LATER = { kind: 'later', delayMs: 0 } as const;
+
+/** What halts look at. */
+export type PlacementKey = Pick<Placement, 'tenantId' | 'account' | 'market' | 'reduceOnly'>;
+
+function placementKey({ tenant_id, account, market, reduce_only }: Intent): PlacementKey {
+  return { tenantId: tenant_id, account, market, reduceOnly: reduce_only };
+}
+
+/** Ends an order of which nothing was ever signed. */
+export async function endUnsent(
+  deps: Pick<SubmitDeps, 'endNeverSent' | 'now' | 'telemetry'>,
+  id: string,
+  status: NeverSent['status'],
+  cause: string,
+): Promise<void> {
+  const resolution = { rule: 'never_sent', cause, at: deps.now().toISOString() } as const;
+  const isEnded = await deps.endNeverSent.push({ id, status, reason: cause, resolution });
+  if (isEnded) deps.telemetry.ended(status);
 }
 
 /** Recorded only, to be signed when it is due. */
@@ -147,25 +187,6 @@ export function unsignedOrder(intent: Intent, enqueuedAt: Date, wakeAtMs: number
   };
 }
 
-async function signFirst(deps: SubmitDeps, intent: Intent, plan: Plan): Promise<NewAttempt | undefined> {
-  const signer = deps.signer(intent.account);
-  const height = deps.height();
-  if (signer === undefined || height === undefined) return undefined;
-  if (intent.type === 'MARKET' && !deps.isOracleFresh()) return undefined;
-  await deps.ensureCursor(signer.owner, intent.subaccount_number, height);
-  const clientId = await deps.nextClientId();
-  const order = venueOrder(plan, signer.owner, intent.subaccount_number, clientId, height);
-  return signAttempt(signer, order, height);
-}
-
-export async function signAttempt(
-  signer: Signer,
-  order: VenueOrder,
-  signedHeight: number,
-): Promise<NewAttempt> {
-  return { order, orderUuid: orderUuid(order.id), signedHeight, tx: await signer.sign(order) };
-}
-
 export type Transmission = {
   readonly id: string;
   readonly kind: AttemptKind;
@@ -175,24 +196,31 @@ export type Transmission = {
   readonly retryCount: number;
   readonly attempt: number;
   readonly tx: SignedTx;
+  readonly owner: string;
+  /** of a stateful order */
+  readonly nonce: number | undefined;
+  readonly placement: PlacementKey;
 };
 
 /** The bytes are stored already. Sends them once and stores the judged answer. */
 export async function transmit(deps: SubmitDeps, transmission: Transmission): Promise<void> {
-  const { id, kind, enqueuedAt, submitBy, attempt, retryCount, tx } = transmission;
+  const { id, kind, enqueuedAt, submitBy, attempt, retryCount, tx, owner, nonce, placement } = transmission;
   let leftAtMs: number | undefined;
-  // Stale orders are not sent: asked at the last moment, when the socket is free. The row stays due.
+  // Stale and halted orders are not sent: asked at the last moment, when the socket is free. The row stays due.
   const mayLeave = () => {
     if (submitBy !== undefined && deps.now() >= submitBy) return false;
+    if (deps.gate.whyHeld(placement) !== undefined) return false;
     if (leftAtMs === undefined) deps.telemetry.sent(kind, enqueuedAt);
     leftAtMs = performance.now();
     return true;
   };
-  const answer = await deps.validator.broadcast(tx.bytes, mayLeave);
+  const answer = await deps.validator.broadcast(tx.bytes, mayLeave, retryCount);
   const verdict = judge(answer, retryCount + 1);
   deps.telemetry.answered(verdict.outcome, leftAtMs === undefined ? undefined : performance.now() - leftAtMs);
   const needsRetry = verdict.outcome === 'doubt' || verdict.outcome === 'deferred';
-  const delayMs = needsRetry ? backoff(retryCount, deps.random()) : undefined;
+  // Of a stateful order the chain itself tells what became of it.
+  const askAfterMs = nonce === undefined ? undefined : deps.statefulPollMs;
+  const delayMs = needsRetry ? backoff(retryCount, deps.random()) : askAfterMs;
   const { isRejection, codespace, code, log } = verdict;
   const tx_hash = tx.hash;
   await deps.recordOutcome.push({
@@ -209,9 +237,12 @@ export async function transmit(deps: SubmitDeps, transmission: Transmission): Pr
         ? { rule: 'refused', codespace, code, log, tx_hash }
         : undefined,
   });
-  if (verdict.isRejection) deps.telemetry.ended('REJECTED');
-  if (delayMs !== undefined) {
-    deps.wakeIn(delayMs);
+  if (verdict.isRejection) {
+    deps.telemetry.ended('REJECTED');
+    if (nonce !== undefined) await deps.settleNonce(owner, nonce);
+  }
+  if (delayMs !== undefined) deps.wakeIn(delayMs);
+  if (needsRetry) {
     deps.log.warn(
       { order_id: id, tx_hash, outcome: verdict.outcome, codespace, code, log },
       'transmission unsettled',

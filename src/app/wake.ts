@@ -1,45 +1,54 @@
 // Goes on with recorded orders that are due: those that a door only recorded, those whose answer was lost, those
-// that were told "not now". What to do is decided in src/core/wake.ts.
+// that were told "not now", those that are to be cancelled. What to do is decided in src/core/wake.ts and stateful.ts.
 import { parseIntent } from '../core/intent.ts';
-import { type Plannable, planOrder, resignedOrder, venueOrder } from '../core/plan.ts';
-import { type DueOrder, decideWake } from '../core/wake.ts';
-import type { NewAttempt, Resend, StartAttempt } from '../store/attempts.ts';
+import { planOrder, resignedOrder } from '../core/plan.ts';
+import { type DueOrder, decideUnsigned, decideWake } from '../core/wake.ts';
+import type { Resend, StartAttempt } from '../store/attempts.ts';
 import type { Batcher } from '../store/batcher.ts';
-import type { ClaimedOrder } from '../store/due-orders.ts';
-import type { NeverSent } from '../store/outcomes.ts';
+import type { Claim, ClaimedOrder } from '../store/due-orders.ts';
 import type { Rejection } from '../store/rejections.ts';
-import {
-  type PlaceJob,
-  rejectionOf,
-  type SubmitDeps,
-  signAttempt,
-  transmit,
-  unsignedOrder,
-} from './submit.ts';
+import { type CancelDeps, fence } from './cancel.ts';
+import { BLIND_RETRY_MS, type Candidate, firstAttempt, laterForRate, signAttempt } from './first-attempt.ts';
+import { sendAgain, startAndSend } from './send-again.ts';
+import { carryOnStateful, type StatefulDeps } from './stateful.ts';
+import { endUnsent, type PlaceJob, rejectionOf, type SubmitDeps, unsignedOrder } from './submit.ts';
 
-export type WakeDeps = SubmitDeps & {
-  readonly claim: (limit: number, leaseMs: number) => Promise<readonly ClaimedOrder[]>;
-  /** the number of the attempt that may be sent; undefined: the attempt rule forbids it */
-  readonly startAttempt: Batcher<StartAttempt, number | undefined>;
-  /** false: another claimer has it */
-  readonly startResend: Batcher<Resend, boolean>;
-  readonly endNeverSent: Batcher<NeverSent, boolean>;
-  readonly awaitProof: (ids: readonly string[]) => Promise<void>;
-  readonly resignWindowBlocks: number;
-  readonly iocGoodTilBlocks: number;
-  /** true: what is not claimed yet is left to others */
-  readonly isStopping: () => boolean;
-};
+export type WakeDeps = SubmitDeps &
+  StatefulDeps &
+  CancelDeps & {
+    readonly claim: (claim: Claim) => Promise<readonly ClaimedOrder[]>;
+    /** the number of the attempt that may be sent; undefined: the attempt rule forbids it */
+    readonly startAttempt: Batcher<StartAttempt, number | undefined>;
+    /** false: another claimer has it */
+    readonly startResend: Batcher<Resend, boolean>;
+    readonly awaitProof: (ids: readonly string[]) => Promise<void>;
+    readonly wakeLater: (orders: readonly { readonly id: string; readonly wakeAt: Date }[]) => Promise<void>;
+    readonly resignWindowBlocks: number;
+    readonly iocGoodTilBlocks: number;
+    /** true: what is not claimed yet is left to others */
+    readonly isStopping: () => boolean;
+  };
 
 const BATCH = 100;
-/** How soon to look again when the venue's height or markets are unknown. */
-const BLIND_RETRY_MS = 500;
 
-/** Works until nothing is due. @returns how many orders it held */
-export async function wake(deps: WakeDeps): Promise<number> {
+/** What is left to do for an order after this turn. sent: its transmission has said when it is due again. */
+export type Next =
+  | { readonly kind: 'sent' }
+  | { readonly kind: 'await_proof' }
+  | { readonly kind: 'later'; readonly delayMs: number }
+  | { readonly kind: 'fence' };
+
+const SENT: Next = { kind: 'sent' };
+
+/**
+ * Works until nothing is due.
+ * @param isOfCancels only orders that are to be cancelled
+ * @returns how many orders it held
+ */
+export async function wake(deps: WakeDeps, isOfCancels = false): Promise<number> {
   let total = 0;
   while (!deps.isStopping()) {
-    const claimed = await deps.claim(BATCH, deps.resendAfterMs);
+    const claimed = await deps.claim({ limit: BATCH, leaseMs: deps.resendAfterMs, isOfCancels });
     total += claimed.length;
     if (claimed.length > 0) await goOn(deps, claimed);
     if (claimed.length < BATCH) break;
@@ -49,24 +58,11 @@ export async function wake(deps: WakeDeps): Promise<number> {
 
 /** Each order by itself: what goes wrong with one is that one's, and it is due again. */
 async function goOn(deps: WakeDeps, claimed: readonly ClaimedOrder[]): Promise<void> {
-  const proofOnly: string[] = [];
+  const next: { readonly order: ClaimedOrder; readonly next: Next }[] = [];
   const failed: { order_id: string; error: string }[] = [];
-  let blind = 0;
   const works = claimed.map(async (order) => {
     try {
-      const decision = decideWake(dueOrder(deps, order), {
-        now: deps.now(),
-        // A deadline is kept whether or not the venue can be seen; everything else needs its height.
-        height: deps.height() ?? 0,
-        resignWindowBlocks: deps.resignWindowBlocks,
-      });
-      if (decision.action === 'expire_unsent') await end(deps, order, 'EXPIRED', 'submit_by has passed');
-      else if (deps.height() === undefined) blind += 1;
-      else if (decision.action === 'await_proof') proofOnly.push(order.id);
-      else if (decision.action === 'wait') deps.wakeIn(deps.resendAfterMs);
-      else if (decision.action === 'resend') await sendAgain(deps, order);
-      else if (decision.action === 'resign') await signAgain(deps, order, decision.goodTilBlock);
-      else if (!(await signFirst(deps, order))) blind += 1;
+      next.push({ order, next: await carryOn(deps, order) });
     } catch (error) {
       failed.push({ order_id: order.id, error: error instanceof Error ? error.message : String(error) });
     }
@@ -76,113 +72,131 @@ async function goOn(deps: WakeDeps, claimed: readonly ClaimedOrder[]): Promise<v
   if (failed.length > 0) {
     deps.log.error({ ...failed[0], orders: failed.length }, 'orders not carried on, they are due again');
   }
+  const fences = next.flatMap((each) => (each.next.kind === 'fence' ? [each.order] : []));
+  for (const { orders, next: then } of await fence(deps, fences)) {
+    for (const order of orders) next.push({ order, next: then });
+  }
+  await schedule(deps, next);
+}
+
+async function schedule(
+  deps: WakeDeps,
+  all: readonly { readonly order: ClaimedOrder; readonly next: Next }[],
+): Promise<void> {
+  const proofOnly = all.flatMap(({ order, next }) => (next.kind === 'await_proof' ? [order.id] : []));
+  const nowMs = deps.now().getTime();
+  const later = all.flatMap(({ order, next }) =>
+    next.kind === 'later' ? [{ id: order.id, wakeAt: new Date(nowMs + next.delayMs) }] : [],
+  );
   await deps.awaitProof(proofOnly);
-  if (blind > 0) {
-    deps.log.warn({ orders: blind }, 'orders wait for the venue to be visible');
-    deps.wakeIn(deps.resendAfterMs + BLIND_RETRY_MS);
+  await deps.wakeLater(later);
+  for (const { wakeAt } of later) deps.wakeIn(wakeAt.getTime() - nowMs);
+}
+
+async function carryOn(deps: WakeDeps, order: ClaimedOrder): Promise<Next> {
+  if (order.attemptCount === 0) return carryOnUnsigned(deps, order);
+  if (order.nonce !== null) return carryOnStateful(deps, order);
+  return carryOnShortTerm(deps, order);
+}
+
+async function carryOnUnsigned(deps: WakeDeps, order: ClaimedOrder): Promise<Next> {
+  const decision = decideUnsigned(
+    {
+      submitBy: order.submitBy ?? undefined,
+      goodTilTime: order.goodTilTime ?? undefined,
+      isCancelRequested: order.isCancelRequested,
+      held: deps.gate.whyHeld(order),
+    },
+    deps.now(),
+  );
+  if (decision.action === 'end_unsent') {
+    await endUnsent(deps, order.id, decision.status, decision.cause);
+    return SENT;
+  }
+  if (decision.action === 'wait') return { kind: 'later', delayMs: BLIND_RETRY_MS };
+  const { findMarket, planSettings } = deps.door();
+  if (findMarket === undefined) return blind(deps);
+  const candidate = candidateOf(order);
+  const planned = planOrder(candidate, findMarket(order.market), planSettings);
+  if (!planned.ok) {
+    const { field, code, reason } = planned.refusal;
+    await endUnsent(deps, order.id, 'REJECTED', `${field}: ${reason} (${code})`);
+    return SENT;
+  }
+  const first = await firstAttempt(deps, candidate, planned.plan);
+  if (first.kind === 'later') return first;
+  if (first.kind === 'refused') {
+    await endUnsent(deps, order.id, 'REJECTED', first.cause);
+    return SENT;
+  }
+  await startAndSend(deps, order, first.attempt, 'first');
+  return SENT;
+}
+
+function blind(deps: WakeDeps): Next {
+  deps.log.warn({}, 'orders wait for the venue to be visible');
+  return { kind: 'later', delayMs: BLIND_RETRY_MS };
+}
+
+async function carryOnShortTerm(deps: WakeDeps, order: ClaimedOrder): Promise<Next> {
+  const due = dueOrder(deps, order);
+  const block = deps.block();
+  if (due === undefined) throw new Error('a signed order without its attempt');
+  if (block === undefined) return blind(deps);
+  const decision = decideWake(due, {
+    now: deps.now(),
+    height: block.height,
+    resignWindowBlocks: deps.resignWindowBlocks,
+  });
+  switch (decision.action) {
+    case 'await_proof':
+      return { kind: 'await_proof' };
+    case 'fence':
+      return { kind: 'fence' };
+    case 'wait':
+      return { kind: 'later', delayMs: BLIND_RETRY_MS };
+    case 'resend':
+    case 'resign': {
+      const signer = deps.signer(order.account);
+      if (signer === undefined || order.content === null) return { kind: 'await_proof' };
+      if (!(await deps.gate.takeRate(signer.owner, 'short_term'))) return laterForRate(deps);
+      if (decision.action === 'resend') await sendAgain(deps, order);
+      else {
+        const again = resignedOrder(order.content, { goodTilBlock: decision.goodTilBlock });
+        await startAndSend(deps, order, await signAttempt(signer, again, block.height), 'resign');
+      }
+      return SENT;
+    }
   }
 }
 
-function dueOrder(deps: WakeDeps, order: ClaimedOrder): DueOrder {
-  const { latestAttempt } = order;
+function dueOrder(deps: WakeDeps, order: ClaimedOrder): DueOrder | undefined {
+  const { latestAttempt, firstGoodTilBlock } = order;
+  if (latestAttempt === null || latestAttempt.goodTilBlock === null || firstGoodTilBlock === null) return undefined;
+  const { goodTilBlock, transmissions, outcome } = latestAttempt;
   return {
     submitBy: order.submitBy ?? undefined,
-    firstGoodTilBlock: order.firstGoodTilBlock ?? undefined,
+    isCancelRequested: order.isCancelRequested,
+    held: deps.gate.whyHeld(order),
+    firstGoodTilBlock,
     goodTilBlocks: order.goodTilBlocks ?? deps.iocGoodTilBlocks,
-    latestAttempt:
-      latestAttempt === null ? undefined : { ...latestAttempt, outcome: latestAttempt.outcome ?? undefined },
+    latestAttempt: { goodTilBlock, transmissions, outcome: outcome ?? undefined },
   };
 }
 
-async function end(
-  deps: WakeDeps,
-  order: { readonly id: string },
-  status: NeverSent['status'],
-  cause: string,
-): Promise<void> {
-  const resolution = { rule: 'never_sent', cause, at: deps.now().toISOString() } as const;
-  const isEnded = await deps.endNeverSent.push({ id: order.id, status, reason: cause, resolution });
-  if (isEnded) deps.telemetry.ended(status);
-}
-
-/** @returns false while markets, oracle or height are not there (yet) */
-async function signFirst(deps: WakeDeps, order: ClaimedOrder): Promise<boolean> {
-  const signer = deps.signer(order.account);
-  if (signer === undefined) {
-    await end(deps, order, 'REJECTED', `account: ${order.account} is not configured`);
-    return true;
-  }
-  const door = deps.door();
-  const height = deps.height();
-  if (door.findMarket === undefined || height === undefined) return false;
-  if (order.type === 'MARKET' && !deps.isOracleFresh()) return false;
-  const planned = planOrder(plannable(order), door.findMarket(order.market), door.planSettings);
-  if (!planned.ok) {
-    const { field, code, reason } = planned.refusal;
-    await end(deps, order, 'REJECTED', `${field}: ${reason} (${code})`);
-    return true;
-  }
-  await deps.ensureCursor(signer.owner, order.subaccountNumber, height);
-  const clientId = await deps.nextClientId();
-  const first = venueOrder(planned.plan, signer.owner, order.subaccountNumber, clientId, height);
-  await startAndSend(deps, order, await signAttempt(signer, first, height), 'first');
-  return true;
-}
-
-function plannable(order: ClaimedOrder): Plannable {
+function candidateOf(order: ClaimedOrder): Candidate {
   return {
     ...order,
+    tenant_id: order.tenantId,
+    client_id: order.clientId,
+    subaccount_number: order.subaccountNumber,
     time_in_force: order.timeInForce,
+    trigger_price: order.triggerPrice,
     good_til_blocks: order.goodTilBlocks,
     good_til_time: order.goodTilTime,
     reduce_only: order.reduceOnly,
     post_only: order.postOnly,
   };
-}
-
-async function signAgain(deps: WakeDeps, order: ClaimedOrder, goodTilBlock: number): Promise<void> {
-  const signer = deps.signer(order.account);
-  const height = deps.height();
-  if (signer === undefined || height === undefined || order.content === null) return;
-  const attempt = await signAttempt(signer, resignedOrder(order.content, goodTilBlock), height);
-  await startAndSend(deps, order, attempt, 'resign');
-}
-
-async function startAndSend(
-  deps: WakeDeps,
-  order: ClaimedOrder,
-  attempt: NewAttempt,
-  kind: 'first' | 'resign',
-): Promise<void> {
-  const wakeAt = new Date(deps.now().getTime() + deps.resendAfterMs);
-  const number = await deps.startAttempt.push({ ...attempt, id: order.id, wakeAt });
-  if (number === undefined) return;
-  await transmit(deps, {
-    id: order.id,
-    kind,
-    enqueuedAt: order.enqueuedAt,
-    submitBy: order.submitBy ?? undefined,
-    retryCount: kind === 'first' ? 0 : order.retryCount + 1,
-    attempt: number,
-    tx: attempt.tx,
-  });
-}
-
-async function sendAgain(deps: WakeDeps, order: ClaimedOrder): Promise<void> {
-  const { id, retryCount, latestAttempt } = order;
-  if (latestAttempt === null) return;
-  const { attempt, txBytes, txHash } = latestAttempt;
-  if (!(await deps.startResend.push({ id, attempt, retryCount }))) return;
-  const tx = { bytes: txBytes, hash: txHash };
-  await transmit(deps, {
-    id,
-    kind: 'resend',
-    enqueuedAt: order.enqueuedAt,
-    submitBy: order.submitBy ?? undefined,
-    retryCount: retryCount + 1,
-    attempt,
-    tx,
-  });
 }
 
 /**
@@ -197,7 +211,7 @@ export async function refuseJob(deps: WakeDeps, job: PlaceJob, cause: string): P
     const order = unsignedOrder(parsed.intent, job.offeredAt, deps.now().getTime() + deps.resendAfterMs);
     const recorded = await deps.record.push(order);
     deps.telemetry.offered(recorded);
-    if (recorded === 'recorded') await end(deps, order, 'REJECTED', cause);
+    if (recorded === 'recorded') await endUnsent(deps, order.id, 'REJECTED', cause);
     return [];
   });
   const rejections = (await Promise.all(works)).flat();

@@ -19,7 +19,7 @@ import { short, table, time } from './output.ts';
 import { type RoleLogin, readLogin } from './role-logins.ts';
 import { storyAsJson, storyAsText } from './show.ts';
 
-type Connected = {
+export type Connected = {
   readonly db: Database;
   /** where the router's database and queue are */
   readonly router: RouterClientOptions & { readonly databaseDirectUrl: string };
@@ -30,7 +30,7 @@ type Door = {
   readonly isDirect?: boolean;
 };
 
-async function withDatabase<Result>(
+export async function withDatabase<Result>(
   work: (connected: Connected) => Promise<Result>,
   { isDirect = false }: Door = {},
 ): Promise<Result> {

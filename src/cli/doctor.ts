@@ -5,15 +5,16 @@ import { noTelemetry } from '../core/telemetry.ts';
 import { createLogger } from '../ops/logger.ts';
 import { readableError } from '../ops/readable-error.ts';
 import { inspectRedis } from '../queue/inspect-redis.ts';
-import { MAINTENANCE_QUEUE, ORDERS_QUEUE } from '../queue/jobs.ts';
+import { QUEUES } from '../queue/jobs.ts';
 import { CONNECTIONS_OF_A_WORKER, requirePostgresQueue } from '../queue/postgres-backend.ts';
-import { networkOf, openIndexer, openValidator, privateKeyOf } from '../runtime/venue.ts';
+import { readAccounts } from '../runtime/configured-accounts.ts';
+import { networkOf, openIndexer, openValidator } from '../runtime/venue.ts';
 import { openDatabase } from '../store/database.ts';
 import { inspectDatabase, installedChain, lackingRights, unmaintainable } from '../store/inspect.ts';
 import { migrationStatus, requireSchema } from '../store/migrations.ts';
 import { listHeartbeats } from '../store/queue-heartbeats.ts';
 import { readIndexerBudget } from '../venue/indexer-budget.ts';
-import { ownerOf } from '../venue/keys.ts';
+import { paperPrivateKey } from '../venue/keys.ts';
 import { PAPER_CHAIN_ID } from '../venue/networks.ts';
 import {
   fail,
@@ -46,7 +47,6 @@ type Check = { readonly name: string } & Judgement;
 
 /** Longer than any connection may take. */
 const ASK_MS = 8_000;
-const QUEUES = [ORDERS_QUEUE, MAINTENANCE_QUEUE];
 
 const DATABASE_CHECKS = [
   'database version',
@@ -195,11 +195,12 @@ async function examineDatabase(config: Config, secrets: Secrets): Promise<Check[
 
 /** @param isOwnStack the database is that of a running `npm start`, which alone knows where its exchange is */
 async function examineVenue(config: Config, secrets: Secrets, isOwnStack: boolean): Promise<Check[]> {
-  let owner: string | undefined;
+  let owners: readonly string[] = [];
   const key = await check('key', async () => {
-    owner = await ownerOf(privateKeyOf(config, secrets));
-    const isPublic = secrets.privateKey === undefined && secrets.mnemonic === undefined;
-    return ok(`${owner}${isPublic ? ' (the public key of the paper exchange)' : ''}`);
+    const accounts = await readAccounts(config, secrets);
+    owners = accounts.map(({ owner }) => owner);
+    const isPublic = accounts.some(({ privateKey }) => Buffer.from(privateKey).equals(paperPrivateKey()));
+    return ok(`${owners.join(', ')}${isPublic ? ' (the public key of the paper exchange)' : ''}`);
   });
   let chainId: string;
   try {
@@ -209,9 +210,10 @@ async function examineVenue(config: Config, secrets: Secrets, isOwnStack: boolea
     if (isOwnStack) return [key, ...skipped(['validator', ...names], '`npm start` runs its own exchange')];
     return [key, { name: 'validator', ...failed(error) }, ...skipped(names, 'the venue is not configured')];
   }
-  const validator = openValidator(config);
-  const indexer = openIndexer(config, createLogger('doctor', 'silent'), noTelemetry);
-  const { indexerUrl, validatorUrl } = networkOf(config);
+  const log = createLogger('doctor', 'silent');
+  const validator = openValidator(config, log);
+  const indexer = openIndexer(config, log, noTelemetry);
+  const { indexerUrl, validatorUrls } = networkOf(config);
   try {
     const chain = await check('validator', async () => judgeChain(await validator.chainId(), chainId));
     let height: number | undefined;
@@ -221,8 +223,9 @@ async function examineVenue(config: Config, secrets: Secrets, isOwnStack: boolea
       return judgeBlock(newest, Date.now());
     };
     const account = async () => {
-      if (owner === undefined) return skip('skipped: the key');
-      return ok(`number ${await validator.accountNumber(owner)}`);
+      if (owners.length === 0) return skip('skipped: the key');
+      const numbers = await Promise.all(owners.map(validator.accountNumber));
+      return ok(`number ${numbers.join(', ')}`);
     };
     const onChain =
       chain.status === 'ok'
@@ -234,9 +237,9 @@ async function examineVenue(config: Config, secrets: Secrets, isOwnStack: boolea
     });
     return [
       key,
-      at(validatorUrl, chain),
+      at(validatorUrls, chain),
       ...onChain,
-      at(indexerUrl, indexerCheck),
+      at([indexerUrl], indexerCheck),
       indexerCheck.status === 'FAIL'
         ? { name: 'indexer budget', ...skip('skipped: the indexer') }
         : await check('indexer budget', async () =>
@@ -291,8 +294,9 @@ function skipped(names: readonly string[], why: string): Check[] {
 }
 
 /** An error names the place itself. */
-function at(url: string, one: Check): Check {
-  return one.status === 'FAIL' ? one : { ...one, found: `${one.found} at ${new URL(url).host}` };
+function at(urls: readonly string[], one: Check): Check {
+  const hosts = urls.map((url) => new URL(url).host).join(', ');
+  return one.status === 'FAIL' ? one : { ...one, found: `${one.found} at ${hosts}` };
 }
 
 function chainIdOf(config: Config): string {

@@ -1,7 +1,7 @@
 // `router show`: everything that is known of one order, its proof first.
 import { whyHistoryUnlike, whyUnprovenOrder } from '../app/audit.ts';
 import { isFinal } from '../core/status.ts';
-import type { OrderStory } from '../store/order-story.ts';
+import type { OrderStory, ToldOrder } from '../store/order-story.ts';
 import { short, table, time } from './output.ts';
 
 /** Undefined while the order is not final and its history leads to it. */
@@ -12,21 +12,22 @@ function proofOf(story: OrderStory): { proven: boolean; why?: string } | undefin
   return why === undefined ? { proven: true } : { proven: false, why };
 }
 
-export function storyAsJson(story: OrderStory): object {
+export function storyAsJson(story: ToldOrder): object {
   return {
     order: story.order,
     attempts: story.attempts.map((attempt) => ({
       ...attempt,
       tx_bytes: attempt.tx_bytes.toString('base64'),
     })),
+    cancels: story.cancels,
     fills: story.fills,
     history: story.history,
     proof: proofOf(story) ?? null,
   };
 }
 
-export function storyAsText(story: OrderStory): string {
-  const { order, attempts, fills, history } = story;
+export function storyAsText(story: ToldOrder): string {
+  const { order, attempts, cancels, fills, history } = story;
   const price = order.price === null ? 'at market' : `at ${short(order.price)}`;
   const proof = proofOf(story);
   const verdict =
@@ -62,13 +63,37 @@ export function storyAsText(story: OrderStory): string {
     parts.push('', 'attempts');
     parts.push(
       table([
-        ['#', 'signed', 'good-til-block', 'sent', 'answer', 'tx hash'],
+        [
+          '#',
+          'signed',
+          order.nonce === null ? 'good-til-block' : 'nonce',
+          'sent',
+          'answer',
+          'on chain',
+          'tx hash',
+        ],
         ...attempts.map((row) => [
           String(row.attempt),
           time(row.created_at),
-          String(row.good_til_block),
+          String(row.good_til_block ?? row.nonce),
           `${row.transmissions}×`,
-          `${row.outcome ?? 'none'}${row.code ? ` ${row.codespace}/${row.code}` : ''}`,
+          answerOf(row),
+          whereabouts(row),
+          row.tx_hash,
+        ]),
+      ]),
+    );
+  }
+  if (cancels.length > 0) {
+    parts.push('', 'cancels');
+    parts.push(
+      table([
+        ['signed', 'good-til-block or nonce', 'orders', 'answer', 'tx hash'],
+        ...cancels.map((row) => [
+          time(row.created_at),
+          String(row.good_til_block ?? row.nonce),
+          String(row.orders),
+          answerOf(row),
           row.tx_hash,
         ]),
       ]),
@@ -91,4 +116,20 @@ export function storyAsText(story: OrderStory): string {
     );
   }
   return parts.join('\n');
+}
+
+function answerOf(row: { outcome: string | null; codespace: string | null; code: string | null }): string {
+  return `${row.outcome ?? 'none'}${Number(row.code) > 0 ? ` ${row.codespace}/${row.code}` : ''}`;
+}
+
+/** Short-term transactions are never on chain. */
+function whereabouts({
+  nonce,
+  included_height,
+  included_code,
+  absent_height,
+}: OrderStory['attempts'][number]): string {
+  if (nonce === null) return '-';
+  if (included_height !== null) return `block ${included_height}, code ${included_code}`;
+  return absent_height === null ? 'not known' : `absent up to block ${absent_height}`;
 }

@@ -2,6 +2,7 @@
 // in the router's own database. Everything above it is the same code for both.
 import type { Processor, Queue, Worker, WorkerOptions } from 'bullmq';
 import { postgresBackend } from './postgres-backend.ts';
+import type { RateStore } from './rate-store.ts';
 import { redisBackend } from './redis-backend.ts';
 
 export type QueueBackend = {
@@ -17,6 +18,8 @@ export type QueueBackend = {
   readonly ping: () => Promise<void>;
   /** How the queue's server may lose jobs that it has taken, in words; empty when it keeps what it has. */
   readonly hazards: () => Promise<readonly string[]>;
+  /** Counts that all processes on this queue share; it uses the connection that asks. */
+  readonly rateStore: () => RateStore;
   /** After every queue and worker has been closed. */
   readonly close: () => Promise<void>;
 };
@@ -25,6 +28,8 @@ export type WorkerSettings = Pick<
   WorkerOptions,
   'concurrency' | 'lockDuration' | 'stalledInterval' | 'drainDelay'
 > & {
+  /** of the PostgreSQL queue, besides the one that listens; default 8. Few for a queue that has few jobs. */
+  readonly connections?: number;
   /** ms until a job that threw is tried again */
   readonly backoff: (attemptsMade: number) => number;
 };

@@ -1,12 +1,15 @@
 // The jobs of the queues and how they are added. A `place` job carries one intent or up to 100; a `wake`
-// job carries nothing: the rows that are due are the work. A `heartbeat` goes through every queue.
+// job carries nothing: the rows that are due are the work. Cancels and halts have a queue of their own, so that no number
+// of placements holds them up. A `heartbeat` goes through every queue.
 import type { Queue } from 'bullmq';
 import { z } from 'zod';
 import { type Intent, MAX_INTENTS_PER_JOB, placeJobId } from '../core/intent.ts';
 import { backoff } from '../core/retry.ts';
 
 export const ORDERS_QUEUE = 'orders';
+export const CONTROL_QUEUE = 'control';
 export const MAINTENANCE_QUEUE = 'maintenance';
+export const QUEUES = [ORDERS_QUEUE, CONTROL_QUEUE, MAINTENANCE_QUEUE] as const;
 
 export const HEARTBEAT = 'heartbeat';
 
@@ -46,6 +49,23 @@ export async function addPlaceJobs(queue: Queue<JobData>, intents: readonly Inte
       opts: { ...PLACE_OPTIONS, jobId: placeJobId(intent) },
     })),
   );
+}
+
+const name = (maxChars: number) => z.string().min(1).max(maxChars);
+const scope = { tenant_id: name(255).optional(), account: name(64).optional(), market: name(50).optional() };
+
+/** Data of the jobs of the queue `control`, by job name. */
+export const controlSchemas = {
+  cancel: z.strictObject({ tenant_id: name(255).default('default'), client_id: name(255) }),
+  /** every active order that matches all names given */
+  cancel_all: z.strictObject(scope),
+  halt: z.strictObject({ ...scope, reason: name(1000), by: name(255) }),
+  reduce: z.strictObject({ ...scope, reason: name(1000), by: name(255) }),
+  resume: z.strictObject({ ...scope, reason: name(1000), by: name(255) }),
+} as const;
+
+export async function addCancelJob(queue: Queue<JobData>, tenantId: string, clientId: string): Promise<void> {
+  await queue.add('cancel', { tenant_id: tenantId, client_id: clientId }, { ...PLACE_OPTIONS, removeOnComplete: true });
 }
 
 /** Never a custom id: a job that is still known under it would swallow the wake-up. */

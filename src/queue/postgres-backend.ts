@@ -16,12 +16,12 @@ import {
 } from 'bullmq';
 import pg from 'pg';
 import type { QueueBackend, WorkerSettings } from './backend.ts';
-import { MAINTENANCE_QUEUE, ORDERS_QUEUE } from './jobs.ts';
+import { QUEUES } from './jobs.ts';
+import { postgresRateStore } from './rate-store.ts';
 import { workerOptions } from './worker-options.ts';
 
 /** src/store/role-sql.ts gives rights on it. */
 const SCHEMA = 'bullmq';
-const QUEUES = [ORDERS_QUEUE, MAINTENANCE_QUEUE];
 /** Connections of a worker, besides the one that listens; every job is fetched and finished by a statement. */
 const WORKER_CONNECTIONS = 8;
 /** Of all queues of a process that are only added to and asked. */
@@ -120,13 +120,14 @@ export function postgresBackend(connectionString: string, maxSilenceMs = MAX_SIL
       new Worker(
         name,
         process as Processor,
-        { ...workerOptions(settings), connection: { ...connection(WORKER_CONNECTIONS), schema: SCHEMA } },
+        { ...workerOptions(settings), connection: { ...connection(settings.connections ?? WORKER_CONNECTIONS), schema: SCHEMA } },
         workerFactory,
       ) as unknown as Worker<Data>,
     ping: async () => {
       await assertSchemaCompatibility(asking().pool, SCHEMA);
     },
     hazards: async () => [],
+    rateStore: () => postgresRateStore(asking().pool),
     close: async () => {
       const pool = shared?.pool;
       shared = undefined;

@@ -3,6 +3,7 @@
 import { type Processor, Queue, Worker } from 'bullmq';
 import type { QueueBackend, WorkerSettings } from './backend.ts';
 import { openAskingRedis, openWorkerRedis, type RedisClient } from './open-redis.ts';
+import { redisRateStore } from './rate-store.ts';
 import { explainErrorsOf } from './redis-errors.ts';
 import { redisHazards } from './redis-hazards.ts';
 import { parseRedisUrl } from './redis-url.ts';
@@ -56,6 +57,16 @@ export function redisBackend(url: string, prefix: string, maxSilenceMs?: number)
       await ask((client) => client.ping());
     },
     hazards: () => ask(redisHazards),
+    rateStore: () => {
+      const { client, explain } = asking();
+      const { take } = redisRateStore(client, prefix);
+      return {
+        take: (bucket, wanted) =>
+          take(bucket, wanted).catch((error: unknown) => {
+            throw explain(error);
+          }),
+      };
+    },
     close: async () => shared?.close(),
   };
 }

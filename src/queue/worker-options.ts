@@ -6,7 +6,7 @@ const MAX_STALLED_COUNT = 5;
 /** Finished jobs are done with: the rows are the truth, and a job that stays would swallow the same id again. */
 const KEEP_COMPLETED = { count: 0 };
 
-export function workerOptions({ backoff, ...settings }: WorkerSettings) {
+export function workerOptions({ backoff, connections: _, ...settings }: WorkerSettings) {
   return {
     ...settings,
     autorun: false,

@@ -2,7 +2,7 @@
 // trades nothing, holds no key, and starts whether or not the venue can be reached.
 import { createFleetMetrics } from '../ops/fleet-metrics.ts';
 import { watchHeights } from '../ops/height-metrics.ts';
-import { type JobData, MAINTENANCE_QUEUE, ORDERS_QUEUE } from '../queue/jobs.ts';
+import { type JobData, QUEUES } from '../queue/jobs.ts';
 import { readFigures } from '../store/figures.ts';
 import { refuseOtherChain } from '../store/installation.ts';
 import { listHeartbeats } from '../store/queue-heartbeats.ts';
@@ -13,7 +13,6 @@ import { rememberHeight } from './indexer-height.ts';
 import { startTimers } from './timers.ts';
 import { HEIGHT_MAX_AGE_MS, networkOf, openIndexer, openValidator } from './venue.ts';
 
-const QUEUES = [ORDERS_QUEUE, MAINTENANCE_QUEUE];
 const JOB_STATES = ['waiting', 'active', 'delayed', 'prioritized', 'failed'] as const;
 /** Nothing is signed with this height: a block more or less does not matter. */
 const HEIGHT_POLL_MS = 1_000;
@@ -62,13 +61,13 @@ type Watched = {
 };
 
 async function watchVenue({ config, db, log, metrics, outages }: Context): Promise<Watched> {
-  if (config.DYDX_NETWORK === 'paper' && config.DYDX_VALIDATOR_URL === undefined) {
-    log.warn({}, 'no venue is watched: set DYDX_VALIDATOR_URL and DYDX_INDEXER_URL');
+  if (config.DYDX_NETWORK === 'paper' && config.DYDX_VALIDATOR_URLS === undefined) {
+    log.warn({}, 'no venue is watched: set DYDX_VALIDATOR_URLS and DYDX_INDEXER_URL');
     return { sources: [], checks: [], stop: async () => {} };
   }
   const { chainId } = networkOf(config);
   await refuseOtherChain(db, chainId);
-  const validator = openValidator(config);
+  const validator = openValidator(config, log);
   const indexer = openIndexer(config, log, metrics.telemetry);
   const heights = createHeightFeed({
     validator,

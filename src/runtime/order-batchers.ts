@@ -19,7 +19,7 @@ function toldAs({ flushed }: Telemetry, batch: Batch) {
 export function submitBatchers(
   db: Database,
   telemetry: Telemetry,
-): Pick<SubmitDeps, 'record' | 'recordOutcome'> {
+): Pick<SubmitDeps, 'record' | 'recordOutcome' | 'endNeverSent'> {
   return {
     record: createBatcher({
       flush: (orders) => recordOrders(db, orders),
@@ -30,6 +30,13 @@ export function submitBatchers(
       lingerMs: OUTCOME_LINGER_MS,
       onFlush: toldAs(telemetry, 'outcome'),
     }),
+    endNeverSent: createBatcher({
+      flush: async (orders) => {
+        const ended = await endNeverSent(db, orders);
+        return orders.map(({ id }) => ended.has(id));
+      },
+      onFlush: toldAs(telemetry, 'end_never_sent'),
+    }),
   };
 }
 
@@ -37,7 +44,7 @@ export function wakeBatchers(
   db: Database,
   telemetry: Telemetry,
   windowBlocks: number,
-): Pick<WakeDeps, 'startAttempt' | 'startResend' | 'endNeverSent'> {
+): Pick<WakeDeps, 'startAttempt' | 'startResend'> {
   return {
     startAttempt: createBatcher({
       flush: async (attempts) => {
@@ -53,13 +60,6 @@ export function wakeBatchers(
         return resends.map(({ id }) => allowed.delete(id));
       },
       onFlush: toldAs(telemetry, 'start_resend'),
-    }),
-    endNeverSent: createBatcher({
-      flush: async (orders) => {
-        const ended = await endNeverSent(db, orders);
-        return orders.map(({ id }) => ended.has(id));
-      },
-      onFlush: toldAs(telemetry, 'end_never_sent'),
     }),
   };
 }

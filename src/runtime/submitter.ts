@@ -1,21 +1,25 @@
-// The submitter process: takes `place` and `wake` jobs and brings orders to the venue. As many replicas as wanted.
+// The submitter process: takes `place`, `wake` and `control` jobs and brings orders to the venue. As many replicas as wanted.
 import type { Worker } from 'bullmq';
-import type { SubmitDeps } from '../app/submit.ts';
+import type { Door } from '../app/accept.ts';
 import { type WakeDeps, wake } from '../app/wake.ts';
 import { type Intent, intentHash } from '../core/intent.ts';
 import type { Signer, Validator } from '../core/ports.ts';
 import { errorFields } from '../ops/logger.ts';
-import { addWakeJob, type JobData, ORDERS_QUEUE, queueBackoff } from '../queue/jobs.ts';
+import { addWakeJob, CONTROL_QUEUE, type JobData, ORDERS_QUEUE, queueBackoff } from '../queue/jobs.ts';
+import { latestCancels, recordCancelOutcome, storeCancel } from '../store/cancels.ts';
 import { createClientIds } from '../store/client-ids.ts';
 import type { Database } from '../store/database.ts';
-import { awaitProof, claimDue } from '../store/due-orders.ts';
+import { awaitProof, claimDue, wakeLater } from '../store/due-orders.ts';
 import { requireChain } from '../store/installation.ts';
 import { recordHeartbeat } from '../store/queue-heartbeats.ts';
 import { ensureCursor } from '../store/reconciling.ts';
 import { keyOf, spentKeys } from '../store/recording.ts';
 import { recordRejections } from '../store/rejections.ts';
 import { isDataError } from '../store/sqlstate.ts';
+import { noteAbsent, noteDeath, noteIncluded, settleNonce, takeNonce } from '../store/stateful.ts';
 import { type Context, refuseForgetfulQueue, type Service } from './context.ts';
+import { startControlWorker } from './control-jobs.ts';
+import { startGate } from './gate.ts';
 import { baseChecks, venueChecks } from './health.ts';
 import { submitBatchers, wakeBatchers } from './order-batchers.ts';
 import { type OrdersJobDeps, putBackFailed, runJob } from './orders-jobs.ts';
@@ -34,73 +38,97 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
   const { chainId } = networkOf(config);
   await requireChain(db, chainId);
   await refuseForgetfulQueue(context);
+  await using opening = new AsyncDisposableStack();
   const venue = await openSubmitterVenue(context, options.wrapValidator);
-  try {
-    let isStopping = false;
-    const deps = submitterDeps(context, venue, () => isStopping);
-    await warmUp(deps, venue.signer);
-    const worker = await startOrdersWorker(context, deps);
-    const queue = context.queue<JobData>(ORDERS_QUEUE);
-    const timers = startTimers(context, {
-      own: [{ name: 'put-back', run: () => told(outages.queue, putBackFailed(queue, deps)) }],
-      carryOn: () => wake(deps),
-    });
-    const { signer, validator, heights } = venue;
-    log.info(
-      { owner: signer.owner, queue: queues.kind, height: heights.current()?.height },
-      'submitter ready',
-    );
-    const stop = async () => {
+  opening.defer(venue.close);
+  const isOracleFresh = () => Date.now() - (venue.markets.loadedAtMs() ?? 0) <= config.ORACLE_MAX_AGE_MS;
+  const gate = await startGate(context, { ...venue, isOracleFresh });
+  opening.defer(gate.stop);
+  let isStopping = false;
+  const deps = submitterDeps(context, venue, { gate, isOracleFresh, isStopping: () => isStopping });
+  for (const { signer } of venue.accounts.values()) await warmUp(signer);
+  // The first order of all would wait for its ids.
+  await deps.nextClientId();
+  const orders = await startOrdersWorker(context, deps);
+  opening.defer(() => orders.close());
+  const control = await startControlWorker(context, deps);
+  opening.defer(() => control.close());
+  const queue = context.queue<JobData>(ORDERS_QUEUE);
+  const timers = startTimers(context, {
+    own: [{ name: 'put-back', run: () => told(outages.queue, putBackFailed(queue, deps)) }],
+    carryOn: () => wake(deps),
+  });
+  const { accounts, validator, heights } = venue;
+  const owners = Object.fromEntries([...accounts].map(([name, { signer }]) => [name, signer.owner]));
+  log.info({ owners, queue: queues.kind, height: heights.current()?.height }, 'submitter ready');
+  const started = opening.move();
+  return {
+    stop: async () => {
       // First of all: what is not claimed yet is left to others.
       isStopping = true;
-      await Promise.all([timers.stop(), worker.close()]);
-      await venue.close();
-    };
-    return {
-      stop,
-      checks: [...baseChecks(context, [ORDERS_QUEUE]), ...venueChecks({ validator, chainId, heights })],
-    };
-  } catch (error) {
-    await venue.close();
-    throw error;
-  }
+      await Promise.all([timers.stop(), orders.close(), control.close()]);
+      await started.disposeAsync();
+    },
+    checks: [
+      ...baseChecks(context, [ORDERS_QUEUE, CONTROL_QUEUE]),
+      ...venueChecks({ validator, chainId, heights }),
+    ],
+  };
 }
 
-function submitterDeps(context: Context, venue: SubmitterVenue, isStopping: () => boolean): WakeDeps {
+function submitterDeps(
+  context: Context,
+  venue: SubmitterVenue,
+  own: Pick<WakeDeps, 'gate' | 'isOracleFresh' | 'isStopping'>,
+): WakeDeps {
   const { config, log, db } = context;
   const { telemetry } = context.metrics;
-  const { signer, validator, heights, markets } = venue;
+  const { accounts, validator, indexer, heights, markets } = venue;
   const queue = context.queue<JobData>(ORDERS_QUEUE);
   const wakeUps = createWakeUps({ add: (delayMs) => addWakeJob(queue, delayMs), log });
-  const accounts = new Set(['default']);
-  const planSettings = {
-    marketSlippagePpm: config.MARKET_SLIPPAGE_PPM,
-    iocGoodTilBlocks: config.IOC_GOOD_TIL_BLOCKS,
+  const door: Door = {
+    findMarket: markets.get,
+    accounts,
+    planSettings: {
+      marketSlippagePpm: config.MARKET_SLIPPAGE_PPM,
+      iocGoodTilBlocks: config.IOC_GOOD_TIL_BLOCKS,
+    },
   };
   return {
-    door: () => ({ findMarket: markets.get, accounts, planSettings }),
-    signer: (account) => (accounts.has(account) ? signer : undefined),
+    door: () => door,
+    signer: (account) => accounts.get(account)?.signer,
     validator,
-    height: () => heights.current()?.height,
-    isOracleFresh: () => Date.now() - (markets.loadedAtMs() ?? 0) <= config.ORACLE_MAX_AGE_MS,
+    indexer,
+    block: heights.current,
     nextClientId: createClientIds(db).next,
+    takeNonce: (owner, blockTime) => takeNonce(db, owner, blockTime),
+    settleNonce: (owner, nonce) => settleNonce(db, owner, nonce),
     ensureCursor: createCursors(db).ensure,
     findKey: (intent) => findKey(db, intent),
     isDataError,
     reject: (rejections) => recordRejections(db, rejections),
     wakeIn: wakeUps.wakeIn,
     resendAfterMs: config.RESEND_AFTER_MS,
+    statefulPollMs: config.STATEFUL_POLL_MS,
+    statefulWatchMs: config.STATEFUL_WATCH_MS,
     now: () => new Date(),
     random: Math.random,
     log,
     telemetry,
     ...submitBatchers(db, telemetry),
     ...wakeBatchers(db, telemetry, config.RESIGN_WINDOW_BLOCKS),
-    claim: (limit, leaseMs) => claimDue(db, limit, leaseMs),
+    claim: (claim) => claimDue(db, claim),
     awaitProof: (ids) => awaitProof(db, ids),
+    wakeLater: (orders) => wakeLater(db, orders),
+    noteIncluded: (inclusion) => noteIncluded(db, inclusion),
+    noteAbsent: (absence) => noteAbsent(db, absence),
+    noteDeath: (id, attemptCount, death) => noteDeath(db, id, attemptCount, death),
+    storeCancel: (cancel) => storeCancel(db, cancel),
+    recordCancelOutcome: (answer) => recordCancelOutcome(db, answer),
+    latestCancels: (orderIds) => latestCancels(db, orderIds),
     resignWindowBlocks: config.RESIGN_WINDOW_BLOCKS,
     iocGoodTilBlocks: config.IOC_GOOD_TIL_BLOCKS,
-    isStopping,
+    ...own,
   };
 }
 
@@ -147,9 +175,8 @@ function createCursors(db: Database) {
 
 const WARM_UP_SIGNATURES = 50;
 
-/** The first orders of a process would pay for its compilation, and the first one of all for its ids. */
-async function warmUp(submit: SubmitDeps, signer: Signer): Promise<void> {
-  await submit.nextClientId();
+/** The first orders of a process would pay for its compilation. */
+async function warmUp(signer: Signer): Promise<void> {
   for (let clientId = 0; clientId < WARM_UP_SIGNATURES; clientId++) {
     const id = { owner: signer.owner, subaccountNumber: 0, clientId, clobPairId: 0, orderFlags: 0 };
     await signer.sign({

@@ -6,11 +6,13 @@ import type { Outage } from '../ops/outage.ts';
 import {
   addHeartbeatJob,
   addSweepJob,
+  CONTROL_QUEUE,
   type JobData,
   MAINTENANCE_QUEUE,
   ORDERS_QUEUE,
+  QUEUES,
 } from '../queue/jobs.ts';
-import { hasDue } from '../store/due-orders.ts';
+import { whatIsDue } from '../store/due-orders.ts';
 import type { UpkeepTask } from '../store/maintenance.ts';
 import { giveTurnBack, takeTurn } from '../store/timer-turns.ts';
 import type { Context, Service } from './context.ts';
@@ -84,8 +86,10 @@ function sharedTimers({ db, queue, outages }: Context, carryOn: TimerOptions['ca
     {
       name: 'sweep',
       run: async () => {
-        if (!(await told(outages.database, hasDue(db)))) return;
+        const { hasDue, hasDueCancels } = await told(outages.database, whatIsDue(db));
+        if (!hasDue) return;
         try {
+          if (hasDueCancels) await told(outages.queue, addSweepJob(queue<JobData>(CONTROL_QUEUE)));
           await told(outages.queue, addSweepJob(orders));
         } catch (error) {
           if (carryOn === undefined) throw error;
@@ -107,8 +111,8 @@ function sharedTimers({ db, queue, outages }: Context, carryOn: TimerOptions['ca
     {
       name: 'heartbeats',
       run: async (turn) => {
-        for (const consumed of [orders, maintenance]) {
-          await told(outages.queue, addHeartbeatJob(consumed, turn));
+        for (const consumed of QUEUES) {
+          await told(outages.queue, addHeartbeatJob(queue<JobData>(consumed), turn));
         }
       },
     },

@@ -15,11 +15,11 @@ function die(): Promise<never> {
 function wrapValidator(validator: Validator): Validator {
   return {
     ...validator,
-    broadcast: async (bytes) => {
+    broadcast: async (...args) => {
       transmissions += 1;
       const isMine = transmissions === Number(nth);
       if (isMine && point === 'before_send') await die();
-      const answer = await validator.broadcast(bytes);
+      const answer = await validator.broadcast(...args);
       if (isMine && point === 'after_send') await die();
       return answer;
     },

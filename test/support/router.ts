@@ -37,6 +37,8 @@ const FAST: Settings = {
   VALIDATOR_TIMEOUT_MS: '400',
   RESEND_AFTER_MS: '600',
   JOB_LOCK_MS: '1000',
+  STATEFUL_POLL_MS: '100',
+  STATEFUL_WATCH_MS: '1000',
 };
 
 export type TestRouterOptions = {
@@ -79,7 +81,7 @@ export async function startTestRouter(options: TestRouterOptions = {}): Promise<
     ...FAST,
     DATABASE_URL: asLogin(database.url, 'worker'),
     ...(where.redisUrl === undefined ? {} : { REDIS_URL: where.redisUrl, QUEUE_PREFIX: where.queuePrefix }),
-    DYDX_VALIDATOR_URL: paper.url,
+    DYDX_VALIDATOR_URLS: paper.url,
     DYDX_INDEXER_URL: paper.url,
     ...options.settings,
   };

@@ -1,0 +1,123 @@
+// From a recorded order to its first signature, for a new intent and for one that waited alike: halts, limits, the venue's
+// rate, ids, signing. Nothing is stored and nothing is sent here.
+import type { Placement } from '../core/gate.ts';
+import type { Market } from '../core/market.ts';
+import { orderUuid, SHORT_TERM } from '../core/order-uuid.ts';
+import { type Plan, type Plannable, venueOrder } from '../core/plan.ts';
+import type { Signer, TxStamp, VenueOrder } from '../core/ports.ts';
+import { subticksToPrice } from '../core/quantize.ts';
+import type { NewAttempt } from '../store/attempts.ts';
+import type { SubmitDeps } from './submit.ts';
+
+export type Candidate = Plannable & {
+  readonly tenant_id: string;
+  readonly client_id: string;
+  readonly account: string;
+  readonly subaccount_number: number;
+};
+
+export type FirstAttempt =
+  | { readonly kind: 'signed'; readonly attempt: NewAttempt }
+  /** it ends as never sent */
+  | { readonly kind: 'refused'; readonly cause: string }
+  /** the venue, a halt or a limiter does not let it go now */
+  | { readonly kind: 'later'; readonly delayMs: number };
+
+type FirstAttemptDeps = Pick<
+  SubmitDeps,
+  | 'door'
+  | 'signer'
+  | 'block'
+  | 'gate'
+  | 'isOracleFresh'
+  | 'ensureCursor'
+  | 'nextClientId'
+  | 'takeNonce'
+  | 'now'
+  | 'random'
+>;
+
+/** How soon to look again when the venue's height or markets are unknown. */
+export const BLIND_RETRY_MS = 500;
+/** About a block: points of the venue's rate come back with blocks. Spread, or all that wait would ask at once. */
+const RATE_RETRY_MS = { min: 100, spread: 900 };
+
+export async function firstAttempt(deps: FirstAttemptDeps, order: Candidate, plan: Plan): Promise<FirstAttempt> {
+  const signer = deps.signer(order.account);
+  if (signer === undefined) {
+    return { kind: 'refused', cause: `account: ${order.account} is not configured` };
+  }
+  const market = deps.door().findMarket?.(order.market);
+  const block = deps.block();
+  const isBlind = order.type === 'MARKET' && !deps.isOracleFresh();
+  if (block === undefined || market === undefined || isBlind) {
+    return { kind: 'later', delayMs: BLIND_RETRY_MS };
+  }
+  const placement = placementOf(order, plan, market, signer.owner);
+  const held = deps.gate.whyHeld(placement);
+  if (held?.mode === 'UNKNOWN') return { kind: 'later', delayMs: BLIND_RETRY_MS };
+  if (held !== undefined) return { kind: 'refused', cause: held.reason };
+  const beyond = await deps.gate.whyBeyond(placement, market);
+  if (beyond !== undefined) {
+    if ('mode' in beyond) return { kind: 'later', delayMs: BLIND_RETRY_MS };
+    return { kind: 'refused', cause: `${beyond.field}: ${beyond.reason} (${beyond.code})` };
+  }
+  const lane = placement.isStateful ? 'stateful' : 'short_term';
+  if (!(await deps.gate.takeRate(signer.owner, lane))) return laterForRate(deps);
+  await deps.ensureCursor(signer.owner, order.subaccount_number, block.height);
+  const stamp = placement.isStateful ? await takeStamp(deps, signer.owner, block.time, 1) : undefined;
+  if (placement.isStateful && stamp === undefined) return laterForRate(deps);
+  const clientId = await deps.nextClientId();
+  const venue = venueOrder(plan, signer.owner, order.subaccount_number, clientId, block.height);
+  return { kind: 'signed', attempt: await signAttempt(signer, venue, block.height, stamp) };
+}
+
+export function laterForRate({ random }: Pick<SubmitDeps, 'random'>): {
+  readonly kind: 'later';
+  readonly delayMs: number;
+} {
+  return { kind: 'later', delayMs: Math.round(RATE_RETRY_MS.min + random() * RATE_RETRY_MS.spread) };
+}
+
+/** @param attempt its number makes the memo: siblings with one nonce must differ */
+export async function takeStamp(
+  deps: Pick<SubmitDeps, 'takeNonce'>,
+  owner: string,
+  blockTime: Date,
+  attempt: number,
+): Promise<TxStamp | undefined> {
+  const nonce = await deps.takeNonce(owner, blockTime);
+  return nonce === undefined ? undefined : { nonce, memo: memoOf(attempt) };
+}
+
+export function memoOf(attempt: number): string {
+  return attempt === 1 ? '' : String(attempt);
+}
+
+export async function signAttempt(
+  signer: Signer,
+  order: VenueOrder,
+  signedHeight: number,
+  stamp?: TxStamp,
+): Promise<NewAttempt> {
+  const tx = await signer.sign(order, stamp);
+  return { order, orderUuid: orderUuid(order.id), nonce: stamp?.nonce, signedHeight, tx };
+}
+
+function placementOf(order: Candidate, plan: Plan, market: Market, owner: string): Placement {
+  return {
+    tenantId: order.tenant_id,
+    clientId: order.client_id,
+    account: order.account,
+    subaccountNumber: order.subaccount_number,
+    owner,
+    market: order.market,
+    side: order.side,
+    type: order.type,
+    size: order.size,
+    price: subticksToPrice(plan.subticks, market),
+    triggerPrice: order.trigger_price ?? undefined,
+    reduceOnly: order.reduce_only,
+    isStateful: plan.orderFlags !== SHORT_TERM,
+  };
+}
