@@ -32,6 +32,7 @@ const HOMES = {
   pino: ['^src/ops/'],
   'prom-client': ['^src/ops/'],
   commander: ['^src/cli'],
+  'rate-limiter-flexible': ['^src/queue/'],
 };
 
 module.exports = {

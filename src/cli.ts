@@ -3,6 +3,8 @@
 import { existsSync } from 'node:fs';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
+import { name } from './cli/name.ts';
+import { registerControls } from './cli/register-controls.ts';
 import type { RoleLogin } from './cli/role-logins.ts';
 import { wholeNumber } from './cli/whole-number.ts';
 import { type OrderCursor, parseCursor } from './core/order-cursor.ts';
@@ -24,15 +26,6 @@ function instant(value: string): Date {
     throw new InvalidArgumentError('must be a time such as 2026-11-22 or 2026-11-22T10:00:00Z');
   return time;
 }
-
-/** What is longer or holds NUL bytes names nothing that could have been recorded. */
-const name =
-  (maxChars: number) =>
-  (value: string): string => {
-    if (value === '' || value.length > maxChars || value.includes('\0') || !value.isWellFormed())
-      throw new InvalidArgumentError(`must be text of 1 to ${maxChars} characters`);
-    return value;
-  };
 
 const knownRole = (name: string | undefined) =>
   ROLES.find((candidate) => candidate === name || candidate === `cryptopulse_${name}`);
@@ -126,6 +119,26 @@ program
   });
 
 program
+  .command('cancel')
+  .description('cancel an order, or all that match, and wait until that is proven')
+  .argument('[client-id]', 'as it was given in the intent', name(255))
+  .option('--all', 'every active order that matches --market, --account and --tenant', false)
+  .option('--market <ticker>', 'with --all: only this market', name(50))
+  .option('--account <name>', 'with --all: only this account', name(64))
+  .option('--tenant <id>', 'whose orders (default: default; with --all: of every tenant)', name(255))
+  .option('--no-wait', 'only ask: the request is recorded, and carried out by the submitters')
+  .option('--json', 'as one JSON object', false)
+  .addHelpText(
+    'after',
+    '\nExamples:\n  npx router cancel rebalance-17\n  npx router cancel --all --market BTC-USD\n\nStatus 0: cancelled. 2: it was filled, or ended otherwise; with --all: orders came meanwhile (router halt first).\nJobs that still wait in the queue are no orders yet: cancel one by its client_id, and it ends when it comes.',
+  )
+  .action(async (clientId, options) => {
+    process.exitCode = await (await import('./cli/cancel.ts')).runCancel(clientId, options);
+  });
+
+registerControls(program);
+
+program
   .command('show')
   .description('everything that is known of an order: attempts, fills, history, proof')
   .argument('<client-id>', 'as it was given in the intent', name(255))
@@ -179,6 +192,30 @@ program
   )
   // What hangs was given up: its connection must not hold up the end.
   .action(async ({ json }) => process.exit(await (await import('./cli/doctor.ts')).runDoctor(json)));
+
+const keys = program
+  .command('keys')
+  .description('whose orders each configured key signs, and what else it could do; shows no key');
+
+keys
+  .command('check')
+  .description(
+    'one line an account; status 1 when a key could withdraw, must not be used or cannot be judged',
+  )
+  .option('--json', 'one JSON object per line', false)
+  .addHelpText(
+    'after',
+    "\nExamples:\n  npx router keys check\n  DYDX_ACCOUNTS_FILE=accounts.json npx router keys check --json | jq 'select(.could_withdraw) | .account'\n\nAn owner’s own key can always withdraw; a trade-only key is registered by the owner (.env.example, Accounts).",
+  )
+  .action(async ({ json }) => {
+    process.exitCode = await (await import('./cli/keys.ts')).runKeysCheck(json);
+  });
+
+keys
+  .command('address')
+  .description('the address of the key of each account, without asking the chain')
+  .addHelpText('after', '\nExample:\n  DYDX_PRIVATE_KEY_FILE=testnet.key npx router keys address')
+  .action(async () => (await import('./cli/keys.ts')).runKeysAddress());
 
 program
   .command('paper')

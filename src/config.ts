@@ -15,6 +15,31 @@ const url = (...protocols: string[]) =>
       mustStartWith(protocols),
     );
 
+const MAX_VALIDATORS = 8;
+
+/** Whole rule, no value: the path of a paid URL is a key. */
+const validatorUrls = z
+  .string()
+  .transform((value) => value.split(',').map((one) => one.trim()))
+  .refine(
+    (urls) =>
+      urls.length <= MAX_VALIDATORS &&
+      urls.every((one) => url('http:', 'https:').safeParse(one).success) &&
+      new Set(urls).size === urls.length,
+    `must be 1 to ${MAX_VALIDATORS} different URLs that start with http:// or https://, separated by commas`,
+  );
+
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+const authenticatorIds = z
+  .string()
+  .transform((value) => value.split(',').map((id) => id.trim()))
+  .refine(
+    (ids) => ids.every((id) => /^\d{1,20}$/.test(id) && BigInt(id) <= MAX_UINT64),
+    'must be ids such as 1 or 1,2',
+  )
+  .transform((ids) => ids.map(BigInt));
+
 const databaseUrl = url('postgres:', 'postgresql:');
 
 const REDIS_SCHEMES = [
@@ -39,6 +64,10 @@ const integer = (min: number, max: number) =>
     .regex(/^\d+$/, 'must be a whole number')
     .transform(Number)
     .refine((value) => value >= min && value <= max, `must be between ${min} and ${max}`);
+
+const decimal = z
+  .string()
+  .regex(/^\d{1,20}(\.\d{1,18})?$/, 'must be a decimal such as 100000 or 0.25');
 
 const optional = z.string().optional();
 
@@ -65,12 +94,20 @@ export const environmentSchema = z.object({
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
   DYDX_NETWORK: z.enum(['paper', 'testnet', 'mainnet', 'custom']).default('paper'),
   DYDX_CHAIN_ID: optional,
-  DYDX_VALIDATOR_URL: url('http:', 'https:').optional(),
+  DYDX_VALIDATOR_URLS: validatorUrls.optional(),
   DYDX_INDEXER_URL: url('http:', 'https:').optional(),
   DYDX_PRIVATE_KEY: optional,
   DYDX_PRIVATE_KEY_FILE: optional,
   DYDX_MNEMONIC: optional,
   DYDX_MNEMONIC_FILE: optional,
+  DYDX_OWNER: optional,
+  DYDX_AUTHENTICATOR_IDS: authenticatorIds.optional(),
+  DYDX_TENANT_ID: z.string().max(255).optional(),
+  DYDX_ACCOUNTS_FILE: optional,
+  REQUIRE_TRADE_ONLY_KEYS: z
+    .enum(['true', 'false'], 'must be true or false')
+    .default('false')
+    .transform((value) => value === 'true'),
   VALIDATOR_TIMEOUT_MS: integer(100, 60_000).default(3_000),
   INDEXER_TIMEOUT_MS: integer(100, 60_000).default(5_000),
   HEIGHT_POLL_MS: integer(10, 10_000).default(250),
@@ -82,6 +119,16 @@ export const environmentSchema = z.object({
   MARKET_SLIPPAGE_PPM: integer(1, 500_000).default(50_000),
   IOC_GOOD_TIL_BLOCKS: integer(1, 40).default(5),
   RESIGN_WINDOW_BLOCKS: integer(0, 40).default(20),
+  STATEFUL_POLL_MS: integer(20, 60_000).default(1_000),
+  STATEFUL_WATCH_MS: integer(100, 3_600_000).default(30_000),
+  MAX_ORDER_NOTIONAL: decimal.optional(),
+  MAX_OPEN_ORDERS: integer(0, 1_000_000).optional(),
+  MAX_EXPOSURE: decimal.optional(),
+  PRICE_COLLAR_PPM: integer(0, 10_000_000).optional(),
+  MAX_INTENTS_PER_SECOND: integer(1, 1_000_000).optional(),
+  RATE_LIMIT_SHARE: integer(1, 100).default(50),
+  CONTROLS_POLL_MS: integer(20, 500).default(250),
+  EXPOSURE_POLL_MS: integer(20, 60_000).default(1_000),
   RECONCILE_INTERVAL_MS: integer(50, 60_000).default(1_000),
   SETTLE_MARGIN_BLOCKS: integer(0, 40).default(1),
   SWEEP_INTERVAL_MS: integer(50, 600_000).default(10_000),

@@ -58,7 +58,7 @@ describe('a bad environment', () => {
     const message = errorOf({
       DATABASE_URL: 'mysql://db/router',
       DYDX_NETWORK: 'devnet',
-      DYDX_VALIDATOR_URL: 'ftp://node',
+      DYDX_VALIDATOR_URLS: 'ftp://node',
       HEIGHT_POLL_MS: '1.5',
       SUBMIT_CONCURRENCY: '0',
       LOG_LEVEL: 'loud',
@@ -68,7 +68,7 @@ describe('a bad environment', () => {
       'DATABASE_URL',
       'LOG_LEVEL',
       'DYDX_NETWORK',
-      'DYDX_VALIDATOR_URL',
+      'DYDX_VALIDATOR_URLS',
       'HEIGHT_POLL_MS',
       'SUBMIT_CONCURRENCY',
     ]);

@@ -131,7 +131,7 @@ export function judgeChain(actual: string, configured: string): Judgement {
     ? ok(actual)
     : fail(
         `the validator is on ${actual}, the settings say ${configured}`,
-        'check DYDX_VALIDATOR_URL and DYDX_CHAIN_ID',
+        'check DYDX_VALIDATOR_URLS and DYDX_CHAIN_ID',
       );
 }
 

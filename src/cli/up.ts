@@ -6,7 +6,8 @@ import { join, resolve } from 'node:path';
 import { createRouterClient, type RouterClient } from '../client.ts';
 import { ConfigError, embeddedUrlFile, readConfig } from '../config.ts';
 import { chooseBackend } from '../queue/backend.ts';
-import { networkOf, privateKeyOf } from '../runtime/venue.ts';
+import { readAccounts } from '../runtime/configured-accounts.ts';
+import { networkOf } from '../runtime/venue.ts';
 import { type Database, openDatabase } from '../store/database.ts';
 import { startEmbeddedPostgres } from '../store/embedded-postgres.ts';
 import { highestKnownBlock, requireChain } from '../store/installation.ts';
@@ -123,9 +124,9 @@ async function runSession(options: UpOptions, end: AbortController): Promise<Sum
   const dataDir = resolve(options.dataDir ?? (process.env['DATA_DIR'] || '.data'));
   const { config, secrets } = readConfig({ ...process.env, DATA_DIR: dataDir });
   const isPaper = config.DYDX_NETWORK === 'paper';
-  const isOwnPaper = isPaper && config.DYDX_VALIDATOR_URL === undefined;
+  const isOwnPaper = isPaper && config.DYDX_VALIDATOR_URLS === undefined;
   if (!isOwnPaper) networkOf(config);
-  privateKeyOf(config, secrets);
+  await readAccounts(config, secrets);
   if (options.intents === undefined && !isPaper) {
     throw new ConfigError(
       `DYDX_NETWORK=${config.DYDX_NETWORK}: the examples are for the paper exchange, give --intents`,
@@ -157,7 +158,7 @@ async function runSession(options: UpOptions, end: AbortController): Promise<Sum
   });
 
   const venueUrl = isOwnPaper ? await startPaperProcess(db, run) : undefined;
-  const venue = venueUrl === undefined ? {} : { DYDX_VALIDATOR_URL: venueUrl, DYDX_INDEXER_URL: venueUrl };
+  const venue = venueUrl === undefined ? {} : { DYDX_VALIDATOR_URLS: venueUrl, DYDX_INDEXER_URL: venueUrl };
   // Three workers cannot share one PORT.
   await startWorkers({ DATA_DIR: dataDir, DATABASE_URL: databaseUrl, PORT: '', ...venue }, run);
 
@@ -167,7 +168,7 @@ async function runSession(options: UpOptions, end: AbortController): Promise<Sum
     queuePrefix: config.QUEUE_PREFIX,
   });
   stack.defer(closeInTime(() => client.close()));
-  const paperUrl = venueUrl ?? config.DYDX_VALIDATOR_URL?.replace(/\/+$/, '');
+  const paperUrl = venueUrl ?? config.DYDX_VALIDATOR_URLS?.[0]?.replace(/\/+$/, '');
   const truthUrl = isPaper ? `${paperUrl}/paper/truth` : undefined;
   const summary = await unlessEnded(run, async () => {
     const taken = await takeAll(client, db, run);

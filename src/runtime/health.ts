@@ -7,7 +7,7 @@ import { listHeartbeats } from '../store/queue-heartbeats.ts';
 import type { HeightFeed } from '../venue/height-feed.ts';
 import type { Context } from './context.ts';
 import type { IndexerHeight } from './indexer-height.ts';
-import { HEIGHT_MAX_AGE_MS } from './venue.ts';
+import { HEIGHT_MAX_AGE_MS, whyOtherChain } from './venue.ts';
 
 /** Good-til-blocks, deadlines and the queue's locks bear this much, not more. */
 const MAX_CLOCK_SKEW_MS = 5_000;
@@ -101,13 +101,7 @@ export function venueChecks({ validator, chainId, heights, indexerHeight }: Venu
       name: 'chain',
       ask: async () => {
         const actual = await validator.chainId();
-        const isOther = actual !== chainId;
-        return {
-          chain_id: actual,
-          why: isOther
-            ? `the validator is on chain ${actual}, not ${chainId}: check DYDX_VALIDATOR_URL and DYDX_CHAIN_ID`
-            : undefined,
-        };
+        return { chain_id: actual, why: actual === chainId ? undefined : whyOtherChain(actual, chainId) };
       },
     },
     { name: 'height', ask: async () => checkHeight(heights) },
@@ -122,7 +116,7 @@ function checkHeight(heights: Pick<HeightFeed, 'current' | 'newest'>): Finding {
   const newest = heights.newest();
   if (newest === undefined) {
     return {
-      why: 'no block has been seen: does the validator answer, and is it not catching up? (DYDX_VALIDATOR_URL)',
+      why: 'no block has been seen: does the validator answer, and is it not catching up? (DYDX_VALIDATOR_URLS)',
     };
   }
   const ageMs = Date.now() - newest.observedAtMs;
@@ -130,7 +124,7 @@ function checkHeight(heights: Pick<HeightFeed, 'current' | 'newest'>): Finding {
   if (heights.current() !== undefined) return found;
   return {
     ...found,
-    why: `no new block for ${seconds(ageMs)}: the chain stands still, or the validator does (DYDX_VALIDATOR_URL)`,
+    why: `no new block for ${seconds(ageMs)}: the chain stands still, or the validator does (DYDX_VALIDATOR_URLS)`,
   };
 }
 

@@ -28,7 +28,7 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
   await requireChain(db, chainId);
   const indexer = openIndexer(config, log, telemetry);
   const indexerHeight = rememberHeight(indexer);
-  const validator = openValidator(config);
+  const validator = openValidator(config, log);
   const heights = createHeightFeed({
     validator,
     intervalMs: Math.min(config.RECONCILE_INTERVAL_MS, config.HEIGHT_POLL_MS * 4),

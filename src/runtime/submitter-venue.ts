@@ -1,16 +1,19 @@
-// What a submitter sees of the venue: its key, the newest height, and a market table; ready when all of it was seen once.
-import type { Signer, Validator } from '../core/ports.ts';
+// What a submitter sees of the venue: its accounts, the newest height, a market table; ready when all was seen once.
+import type { Indexer, Validator } from '../core/ports.ts';
 import { watchHeights } from '../ops/height-metrics.ts';
 import { errorFields } from '../ops/logger.ts';
 import { loadMarkets, saveMarkets } from '../store/markets.ts';
 import { createHeightFeed, type HeightFeed } from '../venue/height-feed.ts';
 import { createMarketTable, type MarketTable } from '../venue/market-table.ts';
+import { type Account, openAccounts } from './accounts.ts';
 import type { Context } from './context.ts';
-import { HEIGHT_MAX_AGE_MS, openIndexer, openSigner, openValidator } from './venue.ts';
+import { HEIGHT_MAX_AGE_MS, openIndexer, openValidator } from './venue.ts';
 
 export type SubmitterVenue = {
   readonly validator: Validator;
-  readonly signer: Signer;
+  readonly indexer: Indexer;
+  /** by name */
+  readonly accounts: ReadonlyMap<string, Account>;
   readonly heights: HeightFeed;
   readonly markets: MarketTable;
   readonly close: () => Promise<void>;
@@ -25,12 +28,12 @@ export async function openSubmitterVenue(
 ): Promise<SubmitterVenue> {
   const { config, secrets, log, db, outages, metrics } = context;
   await using opening = new AsyncDisposableStack();
-  const opened = openValidator(config);
+  const opened = openValidator(config, log);
   opening.defer(opened.close);
   const validator = wrapValidator(opened);
   const indexer = openIndexer(config, log, metrics.telemetry);
   opening.defer(indexer.close);
-  const signer = await openSigner(config, secrets, validator, READY_MS);
+  const accounts = await openAccounts(config, secrets, validator, READY_MS);
   const heights = createHeightFeed({
     validator,
     intervalMs: config.HEIGHT_POLL_MS,
@@ -56,5 +59,5 @@ export async function openSubmitterVenue(
   markets.start();
   await Promise.all([heights.ready(READY_MS), markets.ready(READY_MS)]);
   const stack = opening.move();
-  return { validator, signer, heights, markets, close: () => stack.disposeAsync() };
+  return { validator, indexer, accounts, heights, markets, close: () => stack.disposeAsync() };
 }

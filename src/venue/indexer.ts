@@ -1,6 +1,6 @@
-// The indexer's REST API: height, fills, markets. Silence is never data: whatever is not a well-formed answer
-// throws IndexerError, and a page of fills that is out of order or of another size than asked is not well-formed.
-// Source: v4-chain indexer/services/comlink (types.ts, fills-controller.ts, rate-limit.ts).
+// The indexer's REST API: height, fills, markets, orders, equity. Silence is never data: whatever is not a well-formed
+// answer throws IndexerError, and a page of fills that is out of order or of another size than asked is not well-formed.
+// Source: v4-chain indexer/services/comlink (types.ts, fills-controller.ts, orders-controller.ts, rate-limit.ts).
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Market } from '../core/market.ts';
@@ -51,30 +51,38 @@ export function createIndexer(options: IndexerOptions): Indexer & { readonly clo
   const http = createHttp({ url, timeoutMs, connections: CONNECTIONS, maxResponseBytes: MAX_RESPONSE_BYTES });
 
   /** A page that failed once must not send the whole pass back to its start: with steady faults it might never end. */
-  async function get<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+  async function request<T>(path: string, read: (outcome: HttpOutcome) => T): Promise<T> {
     const startedAt = performance.now();
     try {
-      return await getOnce(path, schema);
+      return await requestOnce(path, read);
     } catch (error) {
       // After a silence there is no time left for another one.
       const isSilence = performance.now() - startedAt > timeoutMs / 2;
       if (!(error instanceof IndexerError) || isSilence || !isWorthRepeating(error)) throw error;
       await setTimeout(error.retryAfterMs ?? REPEAT_AFTER_MS);
-      return getOnce(path, schema);
+      return requestOnce(path, read);
     }
   }
 
-  async function getOnce<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+  async function requestOnce<T>(path: string, read: (outcome: HttpOutcome) => T): Promise<T> {
     const outcome = await http.get(path);
     let result = whyNoData(outcome) ?? 'malformed';
     try {
-      const parsed = schema.safeParse(readJson(path, outcome));
-      if (!parsed.success) throw new IndexerError(`malformed answer to ${path}: ${firstIssue(parsed.error)}`);
+      const data = read(outcome);
       result = 'ok';
-      return parsed.data;
+      return data;
     } finally {
       onRequest?.(result);
     }
+  }
+
+  function get<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+    return request(path, (outcome) => readData(path, outcome, schema));
+  }
+
+  /** Undefined is the indexer's own 404; any other one, such as a gateway's, says nothing of what was asked for. */
+  function find<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
+    return request(path, (outcome) => (isOwnNotFound(outcome) ? undefined : readData(path, outcome, schema)));
   }
 
   return {
@@ -105,6 +113,20 @@ export function createIndexer(options: IndexerOptions): Indexer & { readonly clo
         throw new IndexerError('malformed answer to /v4/perpetualMarkets: not one market can be read');
       }
       return good;
+    },
+
+    hasOrder: async (orderUuid) => {
+      const path = `/v4/orders/${encodeURIComponent(orderUuid)}`;
+      const order = await find(path, ORDER);
+      if (order !== undefined && order.id !== orderUuid) {
+        throw new IndexerError(`malformed answer to ${path}: id: is ${order.id}`);
+      }
+      return order !== undefined;
+    },
+
+    equity: async (owner, subaccountNumber) => {
+      const path = `/v4/addresses/${encodeURIComponent(owner)}/subaccountNumber/${subaccountNumber}`;
+      return (await find(path, SUBACCOUNT))?.subaccount.equity;
     },
 
     close: () => http.close(),
@@ -181,10 +203,31 @@ const MARKET = z.object({
   oraclePrice: plainDecimal,
 }) satisfies z.ZodType<Market>;
 
+const ORDER = z.object({ id: uuid });
+
+const SUBACCOUNT = z.object({ subaccount: z.object({ equity: signedDecimal }) });
+
+const ERRORS = z.object({ errors: z.array(z.object({ msg: z.string() })).min(1) });
+
+function isOwnNotFound(outcome: HttpOutcome): boolean {
+  if (outcome.kind === 'failed' || outcome.status !== 404) return false;
+  try {
+    return ERRORS.safeParse(JSON.parse(outcome.body)).success;
+  } catch {
+    return false;
+  }
+}
+
 function whyNoData(outcome: HttpOutcome): IndexerResult | undefined {
   if (outcome.kind === 'failed') return 'no_answer';
   if (outcome.status === 429) return 'rate_limited';
   return outcome.status === 200 ? undefined : 'http_error';
+}
+
+function readData<T>(path: string, outcome: HttpOutcome, schema: z.ZodType<T>): T {
+  const parsed = schema.safeParse(readJson(path, outcome));
+  if (!parsed.success) throw new IndexerError(`malformed answer to ${path}: ${firstIssue(parsed.error)}`);
+  return parsed.data;
 }
 
 function readJson(path: string, outcome: HttpOutcome): unknown {

@@ -4,11 +4,16 @@ import { createRequire } from 'node:module';
 import { dydx } from '../chain/dydx.ts';
 import { isPrivateKey, sha256 } from '../chain/ecdsa.ts';
 
-/** BIP39 as the client itself uses it, resolved from the client so that there is one copy. */
+/** BIP39 and bech32 as the client itself uses them, resolved from the client so that there is one copy. */
 const fromClient = createRequire(createRequire(import.meta.url).resolve('@dydxprotocol/v4-client-js'));
 const bip39: { readonly validateMnemonic: (mnemonic: string, words: readonly string[]) => boolean } =
   fromClient('@scure/bip39');
 const english: { readonly wordlist: readonly string[] } = fromClient('@scure/bip39/wordlists/english');
+const bech32: { readonly decode: (text: string) => { readonly prefix: string; readonly words: number[] } } =
+  fromClient('bech32');
+
+/** 20 bytes in words of 5 bits */
+const ADDRESS_WORDS = 32;
 
 export type KeySource = {
   /** 32 bytes in hex, with or without 0x */
@@ -24,6 +29,16 @@ export function loadPrivateKey({ privateKey, mnemonic }: KeySource): Uint8Array 
   if (privateKey !== undefined) return fromHex(privateKey);
   if (mnemonic !== undefined) return fromMnemonic(mnemonic);
   throw new Error('no key: give a private key (64 hex digits) or a mnemonic (12 or 24 words)');
+}
+
+/** False also for an address with a typing error: it has a checksum. */
+export function isAddress(text: string): boolean {
+  try {
+    const { prefix, words } = bech32.decode(text);
+    return prefix === 'dydx' && words.length === ADDRESS_WORDS && text === text.toLowerCase();
+  } catch {
+    return false;
+  }
 }
 
 /** The bech32 address, prefix dydx, that the key signs for. */

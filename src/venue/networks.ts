@@ -1,4 +1,4 @@
-// Which chain, and where its validator and indexer are. The public networks are read out of the official client,
+// Which chain, and where its validators and its indexer are. The public networks are read out of the official client,
 // so that no second list of hosts exists; paper and custom have none and must be told.
 import { dydx } from '../chain/dydx.ts';
 
@@ -7,8 +7,8 @@ export type NetworkName = (typeof NETWORK_NAMES)[number];
 
 export type Network = {
   readonly chainId: string;
-  /** CometBFT JSON-RPC */
-  readonly validatorUrl: string;
+  /** CometBFT JSON-RPC, one or more nodes of the chain */
+  readonly validatorUrls: readonly string[];
   /** REST base, without /v4 */
   readonly indexerUrl: string;
 };
@@ -23,7 +23,7 @@ export const networks = {
 /** What is given replaces the default; what is neither given nor known is an error that names it. */
 export function resolveNetwork(
   name: NetworkName,
-  given: { readonly [Field in keyof Network]?: string | undefined } = {},
+  given: { readonly [Field in keyof Network]?: Network[Field] | undefined } = {},
 ): Network {
   const known = defaultsOf(name);
   const chainId = given.chainId ?? known.chainId;
@@ -32,7 +32,9 @@ export function resolveNetwork(
   }
   return {
     chainId: required(name, 'chainId', chainId),
-    validatorUrl: httpUrl(name, 'validatorUrl', given.validatorUrl ?? known.validatorUrl),
+    validatorUrls: required(name, 'validatorUrls', given.validatorUrls ?? known.validatorUrls).map((url) =>
+      httpUrl(name, 'validatorUrls', url),
+    ),
     indexerUrl: httpUrl(name, 'indexerUrl', given.indexerUrl ?? known.indexerUrl),
   };
 }
@@ -49,15 +51,20 @@ function defaultsOf(name: NetworkName): Partial<Network> {
   }
 }
 
-function required(name: NetworkName, field: string, value: string | undefined): string {
-  if (value === undefined || value === '') throw new Error(`network ${name} needs ${field}`);
+function required<Value extends string | readonly string[]>(
+  name: NetworkName,
+  field: string,
+  value: Value | undefined,
+): Value {
+  if (value === undefined || value.length === 0) throw new Error(`network ${name} needs ${field}`);
   return value;
 }
 
 function httpUrl(name: NetworkName, field: string, value: string | undefined): string {
   const text = required(name, field, value);
   if (!/^https?:$/.test(URL.parse(text)?.protocol ?? '')) {
-    throw new Error(`network ${name}: ${field} is no http or https URL: ${text}`);
+    // Not repeated: its path may be a key.
+    throw new Error(`network ${name}: ${field} is no http or https URL`);
   }
   return text.replace(/\/+$/, '');
 }
@@ -65,7 +72,7 @@ function httpUrl(name: NetworkName, field: string, value: string | undefined): s
 function fromClient({ validatorConfig, indexerConfig }: ReturnType<typeof dydx.Network.testnet>): Network {
   return {
     chainId: validatorConfig.chainId,
-    validatorUrl: validatorConfig.restEndpoint.replace(/\/+$/, ''),
+    validatorUrls: [validatorConfig.restEndpoint.replace(/\/+$/, '')],
     indexerUrl: indexerConfig.restEndpoint.replace(/\/+$/, ''),
   };
 }

@@ -1,5 +1,5 @@
-// The protobuf wire format as far as the official client does not export a message for it: SignDoc (written)
-// and QueryAccountResponse (read). Source: protobuf.dev/programming-guides/encoding.
+// The protobuf wire format as far as the official client does not export a message for it: SignDoc and questions to a
+// node (written), its answers (read). Source: protobuf.dev/programming-guides/encoding.
 
 function varint(value: bigint): Uint8Array {
   const bytes: number[] = [];
@@ -27,15 +27,18 @@ export function uint64Field(field: number, value: bigint): Uint8Array {
   return Buffer.concat([varint(BigInt(field << 3)), varint(value)]);
 }
 
-/** Field number → its last value; undefined when the bytes are no protobuf message. */
 export type Message = {
+  /** of a field that occurs more than once its last value, as proto3 demands */
   readonly bytes: (field: number) => Uint8Array | undefined;
+  /** of a repeated field all of them, in order */
+  readonly everyBytes: (field: number) => readonly Uint8Array[];
   readonly uint64: (field: number) => bigint | undefined;
 };
 
+/** @returns undefined when the bytes are no protobuf message */
 export function readMessage(input: Uint8Array): Message | undefined {
   const varints = new Map<number, bigint>();
-  const lengthDelimited = new Map<number, Uint8Array>();
+  const lengthDelimited = new Map<number, Uint8Array[]>();
   let at = 0;
 
   function readVarint(): bigint | undefined {
@@ -61,7 +64,10 @@ export function readMessage(input: Uint8Array): Message | undefined {
     } else if (wireType === 2) {
       const length = readVarint();
       if (length === undefined || length > BigInt(input.length - at)) return undefined;
-      lengthDelimited.set(field, input.subarray(at, at + Number(length)));
+      const value = input.subarray(at, at + Number(length));
+      const before = lengthDelimited.get(field);
+      if (before === undefined) lengthDelimited.set(field, [value]);
+      else before.push(value);
       at += Number(length);
     } else if (wireType === 1 || wireType === 5) {
       at += wireType === 1 ? 8 : 4;
@@ -70,5 +76,9 @@ export function readMessage(input: Uint8Array): Message | undefined {
       return undefined;
     }
   }
-  return { bytes: (field) => lengthDelimited.get(field), uint64: (field) => varints.get(field) };
+  return {
+    bytes: (field) => lengthDelimited.get(field)?.at(-1),
+    everyBytes: (field) => lengthDelimited.get(field) ?? [],
+    uint64: (field) => varints.get(field),
+  };
 }

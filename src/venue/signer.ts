@@ -1,10 +1,16 @@
-// Signs short-term orders for one account: pure computation. The bytes are those of the official client (its
-// messages, its transaction layout); only the ECDSA itself is done by libsecp256k1, 15 times faster.
-// Same order, same bytes: nothing in a transaction depends on time or chance.
+// Signs orders and cancels for one account: pure computation. The bytes are those of the official client (its messages,
+// its transaction layout); only the ECDSA itself is done by libsecp256k1, 15 times faster.
+// Same order, same stamp, same bytes: nothing in a transaction depends on time or chance.
 import { dydx } from '../chain/dydx.ts';
 import { publicKeyOf, sha256, sign } from '../chain/ecdsa.ts';
-import type { Signer, VenueOrder } from '../core/ports.ts';
-import { MAX_INTEGER } from '../core/quantize.ts';
+import type { Signer, TxStamp } from '../core/ports.ts';
+import {
+  batchCancelMessage,
+  type ClobMessage,
+  cancelMessage,
+  placeMessage,
+  SHORT_TERM,
+} from './clob-messages.ts';
 import { ownerOf } from './keys.ts';
 import { bytesField, stringField, uint64Field } from './protobuf.ts';
 
@@ -12,24 +18,57 @@ export type SignerOptions = {
   readonly privateKey: Uint8Array;
   /** part of what is signed: a transaction is worthless on another chain */
   readonly chainId: string;
-  /** the owner's; a wrong one is refused as sdk/4 */
+  /** the owner's, also when another key signs for it; a wrong one is refused as sdk/4 */
   readonly accountNumber: number;
+  /** whose orders are signed; absent: those of the key's own address */
+  readonly owner?: string | undefined;
+  /** Of a permissioned key: which of the owner's authenticators each message selects. Absent: the owner's own key. */
+  readonly authenticators?: SelectedAuthenticators | undefined;
 };
 
-export async function createSigner({ privateKey, chainId, accountNumber }: SignerOptions): Promise<Signer> {
-  const owner = await ownerOf(privateKey);
+/** The chain wants one id a message, and a transaction of ours carries one message. */
+export type SelectedAuthenticators = {
+  readonly place: bigint;
+  readonly cancel: bigint;
+  readonly batchCancel: bigint;
+};
+
+export async function createSigner(options: SignerOptions): Promise<Signer> {
+  const { privateKey, chainId, accountNumber, authenticators: selected } = options;
+  const address = await ownerOf(privateKey);
+  const owner = options.owner ?? address;
   const wallet = await dydx.LocalWallet.fromOfflineSigner(
-    createOfflineSigner(owner, privateKey, chainId, accountNumber),
+    createOfflineSigner(address, privateKey, chainId, accountNumber),
   );
-  // Short-term transactions skip the sequence check, so that workers need no common counter.
-  const options = { sequence: 0, accountNumber, chainId };
+
+  /** Short-term transactions skip the sequence check, so that workers need no common counter. */
+  async function signMessage(message: ClobMessage, authenticator: bigint | undefined, stamp?: TxStamp) {
+    const { nonce: sequence, memo } = stamp ?? { nonce: 0, memo: '' };
+    const authenticators = authenticator === undefined ? [] : [toLong(authenticator)];
+    const transaction = { sequence, accountNumber, chainId, authenticators };
+    const bytes = await wallet.signTransaction([message], transaction, FEE, memo);
+    return { bytes, hash: sha256(bytes).toString('hex').toUpperCase() };
+  }
+
+  function checkOwner(of: string): void {
+    if (of !== owner) throw new Error(`the order belongs to ${of}, this signer signs for ${owner}`);
+  }
 
   return {
     owner,
-    sign: async (order) => {
-      checkOrder(order, owner);
-      const bytes = await wallet.signTransaction([toMessage(order)], options, FEE, '');
-      return { bytes, hash: sha256(bytes).toString('hex').toUpperCase() };
+    sign: async (order, stamp) => {
+      checkOwner(order.id.owner);
+      checkStamp(order.id.orderFlags, stamp);
+      return signMessage(placeMessage(order), selected?.place, stamp);
+    },
+    signCancel: async (cancel, stamp) => {
+      checkOwner(cancel.id.owner);
+      checkStamp(cancel.id.orderFlags, stamp);
+      return signMessage(cancelMessage(cancel), selected?.cancel, stamp);
+    },
+    signBatchCancel: async (batch) => {
+      checkOwner(batch.owner);
+      return signMessage(batchCancelMessage(batch), selected?.batchCancel);
     },
   };
 }
@@ -37,53 +76,26 @@ export async function createSigner({ privateKey, chainId, accountNumber }: Signe
 /** Orders pay no gas; the limit is the one the official client states. */
 const FEE = { amount: [], gas: '1000000' };
 
-const SIDE = { BUY: 1, SELL: 2 } as const satisfies Record<VenueOrder['side'], number>;
-const TIME_IN_FORCE = { GTT: 0, IOC: 1, POST_ONLY: 2 } as const satisfies Record<
-  VenueOrder['timeInForce'],
-  number
->;
+/** What the chain reads as a time and not as an account's sequence begins here. */
+const MIN_TIMESTAMP_NONCE = 2 ** 40;
+/** cosmos-sdk's MaxMemoCharacters: more is sdk/12 */
+const MAX_MEMO_BYTES = 256;
 
-function toMessage(order: VenueOrder) {
-  const { owner, subaccountNumber, clientId, orderFlags, clobPairId } = order.id;
-  return {
-    typeUrl: dydx.TYPE_URL_MSG_PLACE_ORDER,
-    value: dydx.MsgPlaceOrder.fromPartial({
-      order: {
-        orderId: { subaccountId: { owner, number: subaccountNumber }, clientId, orderFlags, clobPairId },
-        side: SIDE[order.side],
-        // Strings become the client's own Long, exact to the last of 64 bits; a number would be a double.
-        quantums: order.quantums.toString(),
-        subticks: order.subticks.toString(),
-        goodTilBlock: order.goodTilBlock,
-        timeInForce: TIME_IN_FORCE[order.timeInForce],
-        reduceOnly: order.reduceOnly,
-        clientMetadata: order.clientMetadata,
-      },
-    }),
-  };
+function checkStamp(orderFlags: number, stamp: TxStamp | undefined): void {
+  if ((stamp !== undefined) !== (orderFlags !== SHORT_TERM)) {
+    throw new Error(`order flags ${orderFlags} ${stamp ? 'take no nonce' : 'need a nonce and a memo'}`);
+  }
+  if (stamp === undefined) return;
+  const { nonce, memo } = stamp;
+  if (!Number.isSafeInteger(nonce) || nonce < MIN_TIMESTAMP_NONCE) {
+    throw new Error(`nonce ${nonce} is no unix time in milliseconds`);
+  }
+  if (Buffer.byteLength(memo) > MAX_MEMO_BYTES) throw new Error(`a memo has up to ${MAX_MEMO_BYTES} bytes`);
 }
 
-/** What the encoder would wrap or cut silently is a bug of the caller and must not be signed. */
-function checkOrder(order: VenueOrder, owner: string): void {
-  const { id, quantums, subticks, goodTilBlock } = order;
-  if (id.orderFlags !== 0) {
-    throw new Error(`order flags ${id.orderFlags}: only short-term orders (0) are signed by this version`);
-  }
-  if (id.owner !== owner) throw new Error(`the order belongs to ${id.owner}, this signer signs for ${owner}`);
-  const uint32s = {
-    clientId: id.clientId,
-    clobPairId: id.clobPairId,
-    subaccountNumber: id.subaccountNumber,
-    goodTilBlock,
-  };
-  for (const [name, value] of Object.entries(uint32s)) {
-    if (!Number.isInteger(value) || value < 0 || value > 0xffffffff)
-      throw new Error(`${name} ${value} is no uint32`);
-  }
-  if (goodTilBlock === 0) throw new Error('goodTilBlock is 0');
-  for (const [name, value] of Object.entries({ quantums, subticks })) {
-    if (value <= 0n || value > MAX_INTEGER) throw new Error(`${name} ${value} is outside 1…2^63-1`);
-  }
+/** The client's own Long, of which it exports no maker. */
+function toLong(value: bigint) {
+  return dydx.Order.fromPartial({ quantums: value.toString() }).quantums;
 }
 
 type OfflineDirectSigner = Extract<
@@ -93,7 +105,7 @@ type OfflineDirectSigner = Extract<
 
 /** SignDoc{1: body, 2: auth_info, 3: chain_id, 4: account_number}; the last two never change. */
 function createOfflineSigner(
-  owner: string,
+  address: string,
   privateKey: Uint8Array,
   chainId: string,
   accountNumber: number,
@@ -102,7 +114,7 @@ function createOfflineSigner(
   const pubKey = { type: 'tendermint/PubKeySecp256k1', value: Buffer.from(pubkey).toString('base64') };
   const tail = Buffer.concat([stringField(3, chainId), uint64Field(4, BigInt(accountNumber))]);
   return {
-    getAccounts: async () => [{ algo: 'secp256k1', address: owner, pubkey }],
+    getAccounts: async () => [{ algo: 'secp256k1', address, pubkey }],
     signDirect: async (_address, signed) => {
       const document = Buffer.concat([
         bytesField(1, signed.bodyBytes),

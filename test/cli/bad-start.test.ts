@@ -53,7 +53,7 @@ test('a database that does not exist, and a server that is not there', async () 
 test('a database of another chain', async () => {
   await using database = await createDatabase();
   await sql`INSERT INTO installation (chain_id) VALUES ('dydx-mainnet-1')`.execute(database.db);
-  const venue = { DYDX_VALIDATOR_URL: 'http://127.0.0.1:1', DYDX_INDEXER_URL: 'http://127.0.0.1:1' };
+  const venue = { DYDX_VALIDATOR_URLS: 'http://127.0.0.1:1', DYDX_INDEXER_URL: 'http://127.0.0.1:1' };
   for (const worker of ['submitter', 'reconciler']) {
     expect(await refusalOf({ DATABASE_URL: database.url, ...venue }, worker)).toMatch(
       /belongs to chain dydx-mainnet-1, not dydx-paper-1: use another database \(DATABASE_URL/,

@@ -55,7 +55,7 @@ test('a router that has all that it needs passes, in one line a check', async ()
   await using redis = await startRedisServer();
   const settings = {
     DATABASE_URL: database.url,
-    DYDX_VALIDATOR_URL: paper.url,
+    DYDX_VALIDATOR_URLS: paper.url,
     DYDX_INDEXER_URL: paper.url,
   };
   const onRedis = await examined({ ...settings, REDIS_URL: redis.url, NODE_ENV: 'production' });
@@ -82,7 +82,7 @@ test('what is wrong is named, with what to do, and what depends on it is skipped
     args: ['--maxmemory-policy', 'allkeys-lru', '--appendonly', 'no'],
   });
   await sql`INSERT INTO installation (chain_id) VALUES ('dydx-mainnet-1')`.execute(database.db);
-  const venue = { DYDX_VALIDATOR_URL: paper.url, DYDX_INDEXER_URL: paper.url };
+  const venue = { DYDX_VALIDATOR_URLS: paper.url, DYDX_INDEXER_URL: paper.url };
 
   const other = await examined({
     ...venue,
@@ -117,7 +117,7 @@ test('what is wrong is named, with what to do, and what depends on it is skipped
   });
   expect(custom.of('validator')).toMatchObject({
     status: 'FAIL',
-    todo: 'check DYDX_VALIDATOR_URL and DYDX_CHAIN_ID',
+    todo: 'check DYDX_VALIDATOR_URLS and DYDX_CHAIN_ID',
   });
   expect(custom.of('installation')?.status).toBe('ok');
   expect(custom.of('account')?.status).toBe('skip');
@@ -161,7 +161,7 @@ test('servers that take the connection and never answer hold it up for seconds o
   const silent = await examined({
     DATABASE_URL: `postgres://router:x@${place}/router`,
     REDIS_URL: `redis://${place}`,
-    DYDX_VALIDATOR_URL: `http://${place}`,
+    DYDX_VALIDATOR_URLS: `http://${place}`,
     DYDX_INDEXER_URL: `http://${place}`,
   });
   expect(silent.failing.map(({ name }) => name)).toEqual(['database', 'validator', 'indexer', 'queue']);

@@ -64,7 +64,7 @@ test('every line of the Procfile starts, is ready under the role of its kind, an
     DATABASE_URL: database.url,
     ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl, QUEUE_PREFIX: '{procfile}' }),
     PAPER_PORT: String(paperPort),
-    DYDX_VALIDATOR_URL: venueUrl,
+    DYDX_VALIDATOR_URLS: venueUrl,
     DYDX_INDEXER_URL: venueUrl,
     SWEEP_INTERVAL_MS: '200',
     SHUTDOWN_TIMEOUT_MS: '20000',

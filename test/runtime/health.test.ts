@@ -170,11 +170,11 @@ async function startVenue(
   onTestFinished(paper.close);
   const settings = {
     DATABASE_URL: database.url,
-    DYDX_VALIDATOR_URL: paper.url,
+    DYDX_VALIDATOR_URLS: paper.url,
     DYDX_INDEXER_URL: paper.url,
   };
   const { config } = readConfig(settings);
-  const validator = openValidator(config);
+  const validator = openValidator(config, silent);
   const indexer = openIndexer(config, silent, noTelemetry);
   const heights = createHeightFeed({
     validator,
@@ -198,7 +198,7 @@ async function startVenue(
 
 test('a validator of another chain is not ready', async () => {
   const { served } = await startVenue({ paper: { chainId: 'dydx-other-1' } });
-  await expectNotReady(served, 'chain', /on chain dydx-other-1, not dydx-paper-1: check DYDX_VALIDATOR_URL/);
+  await expectNotReady(served, 'chain', /on chain dydx-other-1, not dydx-paper-1: check DYDX_VALIDATOR_URLS/);
 });
 
 test.each([

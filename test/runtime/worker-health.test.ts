@@ -88,7 +88,7 @@ test('the ops process starts without a venue and says so; a second one on its po
   const file = join(ROOT, 'workers', 'ops.ts');
   const env = {
     DATABASE_URL: database.url,
-    DYDX_VALIDATOR_URL: 'http://127.0.0.1:1',
+    DYDX_VALIDATOR_URLS: 'http://127.0.0.1:1',
     DYDX_INDEXER_URL: 'http://127.0.0.1:1',
   };
   const ops = startWorker(file, { ...env, PORT: '0' });

@@ -3,19 +3,19 @@ import { expect, test } from 'vitest';
 import { dydx } from '../../src/chain/dydx.ts';
 import { networks, resolveNetwork } from '../../src/venue/networks.ts';
 
-const URLS = { validatorUrl: 'http://127.0.0.1:1', indexerUrl: 'http://127.0.0.1:2/' };
+const URLS = { validatorUrls: ['http://127.0.0.1:1'], indexerUrl: 'http://127.0.0.1:2/' };
 
 test('mainnet and testnet are those of the official client', () => {
   expect(networks.mainnet.chainId).toBe(dydx.MAINNET_CHAIN_ID);
   expect(networks.testnet.chainId).toBe(dydx.TESTNET_CHAIN_ID);
-  expect(resolveNetwork('mainnet').validatorUrl).toBe(dydx.ValidatorApiHost.MAINNET);
+  expect(resolveNetwork('mainnet').validatorUrls).toEqual([dydx.ValidatorApiHost.MAINNET]);
   expect(`${resolveNetwork('testnet').indexerUrl}/`).toBe(dydx.IndexerApiHost.TESTNET);
 });
 
-test('a given URL replaces the default, another chain id does not', () => {
+test('given URLs replace the defaults, another chain id does not', () => {
   expect(resolveNetwork('mainnet', URLS)).toEqual({
     chainId: 'dydx-mainnet-1',
-    validatorUrl: 'http://127.0.0.1:1',
+    validatorUrls: ['http://127.0.0.1:1'],
     indexerUrl: 'http://127.0.0.1:2',
   });
   expect(() => resolveNetwork('mainnet', { chainId: 'dydx-testnet-4' })).toThrow(/use network custom/);
@@ -23,7 +23,7 @@ test('a given URL replaces the default, another chain id does not', () => {
 
 test('paper has a chain id of its own and needs both URLs', () => {
   expect(resolveNetwork('paper', URLS).chainId).toBe('dydx-paper-1');
-  expect(() => resolveNetwork('paper', { validatorUrl: URLS.validatorUrl })).toThrow(
+  expect(() => resolveNetwork('paper', { validatorUrls: URLS.validatorUrls })).toThrow(
     /paper needs indexerUrl/,
   );
 });
@@ -34,9 +34,11 @@ test('custom needs everything', () => {
 });
 
 test('what is no http URL is refused with its name', () => {
-  expect(() => resolveNetwork('paper', { ...URLS, validatorUrl: 'ws://x' })).toThrow(
-    /validatorUrl is no http/,
+  const urls = ['http://x', 'ws://x/secret'];
+  expect(() => resolveNetwork('paper', { ...URLS, validatorUrls: urls })).toThrow(
+    /^network paper: validatorUrls is no http or https URL$/,
   );
+  expect(() => resolveNetwork('paper', { ...URLS, validatorUrls: [] })).toThrow(/needs validatorUrls/);
   expect(() => resolveNetwork('paper', { ...URLS, indexerUrl: 'localhost' })).toThrow(
     /indexerUrl is no http/,
   );

@@ -10,10 +10,10 @@ import { paperPrivateKey } from '../../src/venue/keys.ts';
 import { createMarketTable } from '../../src/venue/market-table.ts';
 import { resolveNetwork } from '../../src/venue/networks.ts';
 import { createSigner } from '../../src/venue/signer.ts';
-import { createValidator } from '../../src/venue/validator.ts';
+import { type ClosableValidator, createValidators } from '../../src/venue/validators.ts';
 
 let paper: Paper;
-let validator: ReturnType<typeof createValidator>;
+let validator: ClosableValidator;
 let indexer: ReturnType<typeof createIndexer>;
 let signer: Signer;
 let order: VenueOrder;
@@ -23,8 +23,8 @@ const onError = (error: unknown) => unexpected.push(error);
 beforeAll(async () => {
   paper = await startPaper({ blockMs: 0 });
   paper.produceBlock();
-  const network = resolveNetwork('paper', { validatorUrl: paper.url, indexerUrl: paper.url });
-  validator = createValidator({ url: network.validatorUrl, timeoutMs: 5_000 });
+  const network = resolveNetwork('paper', { validatorUrls: [paper.url], indexerUrl: paper.url });
+  validator = createValidators({ urls: network.validatorUrls, timeoutMs: 5_000 });
   indexer = createIndexer({ url: network.indexerUrl, timeoutMs: 5_000, onBadMarket: onError });
   const privateKey = paperPrivateKey();
   const { owner } = await createSigner({ privateKey, chainId: network.chainId, accountNumber: 0 });

@@ -1,7 +1,6 @@
 // Every way in which a validator can answer, or not, and what the router makes of it.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BroadcastAnswer } from '../../src/core/ports.ts';
-import { bytesField, stringField, uint64Field } from '../../src/venue/protobuf.ts';
 import { createValidator } from '../../src/venue/validator.ts';
 import {
   json,
@@ -13,7 +12,6 @@ import {
 } from './scripted-server.ts';
 
 const TX = Uint8Array.from([1, 2, 250]);
-const OWNER = 'dydx14zzueazeh0hj67cghhf9jypslcf9sh2n5k6art';
 
 let server: ScriptedServer;
 let validator: ReturnType<typeof createValidator>;
@@ -117,6 +115,7 @@ describe('broadcast', () => {
       text(`{"result":{"code":0,"log":"${'x'.repeat(1024 * 1024)}"}}`),
       /UND_ERR_RES_EXCEEDED/,
     ],
+    ['10 MB of HTML', text(`<html>${'x'.repeat(10_000_000)}`), /UND_ERR_RES_EXCEEDED/],
     ['something that is no HTTP', ({ req }) => req.socket.end('hello\r\n\r\n'), /HTTPParserError/],
     ['a JSON number', text('17'), /not a JSON-RPC answer/],
     ['a JSON array', text('[{"result":{"code":0}}]'), /not a JSON-RPC answer/],
@@ -224,54 +223,5 @@ describe('status', () => {
   test('throws when there is no answer, naming host and cause', async () => {
     server.answer = text('<html>', 503);
     await expect(validator.latestBlock()).rejects.toThrow(/status failed at 127\.0\.0\.1:\d+: HTTP 503/);
-  });
-});
-
-function account(fields: { address?: string; number?: bigint; typeUrl?: string }) {
-  const { address = OWNER, number = 4n, typeUrl = '/cosmos.auth.v1beta1.BaseAccount' } = fields;
-  const base = Buffer.concat([
-    stringField(1, address),
-    bytesField(2, Uint8Array.of(10, 1, 65)),
-    uint64Field(3, number),
-    uint64Field(4, 77n),
-  ]);
-  const any = Buffer.concat([stringField(1, typeUrl), bytesField(2, base)]);
-  return result({
-    response: { code: 0, log: '', value: Buffer.from(bytesField(1, any)).toString('base64') },
-  });
-}
-
-describe('accountNumber', () => {
-  test('asks for the address and reads the number out of the account', async () => {
-    server.answer = account({ number: 300_000n });
-    expect(await validator.accountNumber(OWNER)).toBe(300_000);
-    const { method, params } = JSON.parse(server.bodies[0] ?? '');
-    expect(method).toBe('abci_query');
-    expect(params.path).toBe('/cosmos.auth.v1beta1.Query/Account');
-    expect(Buffer.from(params.data, 'hex').subarray(2).toString()).toBe(OWNER);
-  });
-
-  test('number 0 is a number', async () => {
-    server.answer = account({ number: 0n });
-    expect(await validator.accountNumber(OWNER)).toBe(0);
-  });
-
-  test('an address without an account is an error that says so', async () => {
-    server.answer = result({ response: { code: 22, log: `account ${OWNER} not found`, value: null } });
-    await expect(validator.accountNumber(OWNER)).rejects.toThrow(/never been funded/);
-  });
-
-  test('another query error is not mistaken for it', async () => {
-    server.answer = result({ response: { code: 18, log: 'invalid request', value: null } });
-    await expect(validator.accountNumber(OWNER)).rejects.toThrow(/invalid request \(18\)/);
-  });
-
-  test('an account of another kind, another address or no account at all is an error', async () => {
-    server.answer = account({ typeUrl: '/cosmos.auth.v1beta1.ModuleAccount' });
-    await expect(validator.accountNumber(OWNER)).rejects.toThrow(/ModuleAccount/);
-    server.answer = account({ address: 'dydx1other' });
-    await expect(validator.accountNumber(OWNER)).rejects.toThrow(/malformed account/);
-    server.answer = result({ response: { code: 0, value: 'Cv8=' } });
-    await expect(validator.accountNumber(OWNER)).rejects.toThrow(/malformed/);
   });
 });

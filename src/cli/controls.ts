@@ -1,0 +1,206 @@
+// `router halt`, `reduce`, `resume`, `limits` and `controls`: what holds orders up, who said so and why. A change is
+// committed when its command ends, and what holds then is shown.
+import { hostname, userInfo } from 'node:os';
+import {
+  type Control,
+  describeMode,
+  describeScope,
+  type Mode,
+  type Scope,
+  whyUnfit,
+} from '../core/controls.ts';
+import { type LimitName, type Limits, limitsSchema } from '../core/limits.ts';
+import {
+  type ControlChange,
+  listControlChanges,
+  listControls,
+  setLimits,
+  setMode,
+} from '../store/controls.ts';
+import type { Database } from '../store/database.ts';
+import { requireSchema } from '../store/migrations.ts';
+import { sqlstateOf } from '../store/sqlstate.ts';
+import { asTenant } from '../store/tenant.ts';
+import { withDatabase } from './commands.ts';
+import { table, time } from './output.ts';
+
+type ScopeOptions = { readonly tenant?: string; readonly account?: string; readonly market?: string };
+type ChangeOptions = ScopeOptions & { readonly reason: string; readonly by?: string };
+
+export async function runSetMode(mode: Mode, options: ChangeOptions): Promise<void> {
+  await change(options, (db, scope) =>
+    setMode(db, { ...scope, mode, reason: options.reason, setBy: setBy(options) }),
+  );
+}
+
+export type LimitOptions = ChangeOptions & {
+  readonly set: readonly (readonly [limit: LimitName, value: string])[];
+  readonly unset: readonly LimitName[];
+};
+
+export async function runSetLimits(options: LimitOptions): Promise<void> {
+  const { unset, reason } = options;
+  if (options.set.length + unset.length === 0) {
+    throw new Error('give --set LIMIT=VALUE or --unset LIMIT; router controls lists those that hold');
+  }
+  const set = readLimits(options.set);
+  const both = unset.find((limit) => set[limit] !== undefined);
+  if (both !== undefined) throw new Error(`${both} is both set and unset`);
+  const unfit = whyUnfit(set, scopeOf(options));
+  if (unfit !== undefined) throw new Error(unfit);
+  await change(options, (db, scope) =>
+    setLimits(db, { ...scope, set, unset, reason, setBy: setBy(options) }),
+  );
+}
+
+/** Numbers for those that are counts, text for decimals: each limit knows what it is. */
+function readLimits(given: LimitOptions['set']): Limits {
+  const entries = given.map(([limit, value]) => {
+    const count = /^\d{1,15}$/.test(value) ? Number(value) : value;
+    const parsed = [value, count]
+      .map((each) => limitsSchema.safeParse({ [limit]: each }))
+      .toSorted((a, b) => Number(b.success) - Number(a.success))[0];
+    if (parsed?.success !== true) {
+      throw new Error(`${limit}=${value}: ${parsed?.error.issues[0]?.message ?? 'is no value'}`);
+    }
+    return parsed.data;
+  });
+  return Object.assign({}, ...entries) as Limits;
+}
+
+async function change(
+  options: ChangeOptions,
+  work: (db: Database, scope: Scope) => Promise<Control>,
+): Promise<void> {
+  await withDatabase(async ({ db }) => {
+    await requireSchema(db);
+    const scope = scopeOf(options);
+    const changed = await on(db, options.tenant, (trx) => work(trx, scope)).catch((error: unknown) => {
+      throw explained(error, options);
+    });
+    console.log(describeMode(changed));
+    console.log(`limits: ${describeLimits(changed.limits)}`);
+    console.log(
+      'every submitter obeys within 1 s; what has left by then may still fill (router cancel --all)',
+    );
+    console.log(`\nwhat holds now:\n${asTable(await on(db, options.tenant, listControls))}`);
+  });
+}
+
+function explained(error: unknown, { tenant }: ScopeOptions): unknown {
+  const isForbidden =
+    sqlstateOf(error) === '42501' && error instanceof Error && /row-level security/.test(error.message);
+  if (!isForbidden) return error;
+  return new Error(
+    tenant === undefined
+      ? "this login may only hold up one tenant's orders: say whose (--tenant)"
+      : `this login may not hold up orders of tenant ${tenant}`,
+  );
+}
+
+export type ListOptions = {
+  readonly tenant?: string;
+  readonly history: boolean;
+  readonly limit: number;
+  readonly json: boolean;
+};
+
+export async function runListControls({ tenant, history, limit, json }: ListOptions): Promise<void> {
+  await withDatabase(async ({ db }) => {
+    if (history) {
+      const changes = await on(db, tenant, (trx) => listControlChanges(trx, limit));
+      const own = changes.filter((each) => tenant === undefined || each.tenantId === tenant);
+      if (json) for (const each of own) console.log(JSON.stringify(changeAsJson(each)));
+      else console.log(own.length === 0 ? 'nothing was ever changed' : historyAsTable(own));
+      return;
+    }
+    const controls = await on(db, tenant, listControls);
+    const own = controls.filter((each) => tenant === undefined || each.tenantId === tenant);
+    if (json) for (const each of own) console.log(JSON.stringify(asJson(each)));
+    else console.log(asTable(own));
+  });
+}
+
+/** A login of one tenant sees and sets its own only. */
+function on<Result>(
+  db: Database,
+  tenant: string | undefined,
+  work: (db: Database) => Promise<Result>,
+): Promise<Result> {
+  return tenant === undefined ? work(db) : asTenant(db, tenant, work);
+}
+
+function scopeOf({ tenant = '', account = '', market = '' }: ScopeOptions): Scope {
+  return { tenantId: tenant, account, market };
+}
+
+function setBy({ by }: ChangeOptions): string {
+  return by ?? `${userName()}@${hostname()}`;
+}
+
+/** A container may run as a number that has no name. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.() ?? '?'}`;
+  }
+}
+
+function describeLimits(limits: object): string {
+  return (
+    Object.entries(limits)
+      .map(([limit, value]) => `${limit} ${value}`)
+      .join(', ') || 'none'
+  );
+}
+
+function asTable(controls: readonly Control[]): string {
+  if (controls.length === 0) return 'nothing is held up, and no limits but those of the settings';
+  return table([
+    ['scope', 'mode', 'limits', 'set by', 'at', 'reason'],
+    ...controls.map((each) => [
+      describeScope(each),
+      each.mode,
+      describeLimits(each.limits),
+      each.setBy,
+      time(each.setAt),
+      each.reason,
+    ]),
+  ]);
+}
+
+function historyAsTable(changes: readonly ControlChange[]): string {
+  return table([
+    ['at', 'scope', 'from', 'to', 'limits', 'by', 'reason'],
+    ...changes.map((each) => [
+      time(each.setAt),
+      describeScope(each),
+      each.oldMode ?? '-',
+      each.newMode,
+      describeLimits(Object(each.limits)),
+      each.setBy,
+      each.reason,
+    ]),
+  ]);
+}
+
+function asJson({ tenantId, account, market, mode, limits, reason, setBy: set_by, setAt: set_at }: Control) {
+  return { tenant_id: tenantId, account, market, mode, limits, reason, set_by, set_at };
+}
+
+function changeAsJson({ id, tenantId, account, market, oldMode, newMode, ...rest }: ControlChange) {
+  const { limits, reason, setBy: set_by, setAt: set_at } = rest;
+  return {
+    id,
+    tenant_id: tenantId,
+    account,
+    market,
+    old_mode: oldMode,
+    new_mode: newMode,
+    limits,
+    reason,
+    set_by,
+    set_at,
+  };
+}

@@ -1,0 +1,150 @@
+// Points that all processes share, by one process: taken from the shared count in chunks, which saves a round trip an
+// order, and given out here while their bucket lasts. Without an answer of the shared count each process lives on a
+// budget of its own, in memory: smaller, and never without an end.
+import { type Bucket, bucketAt, MAX_LAG_BLOCKS } from '../core/block-rate.ts';
+import type { Outage } from '../ops/outage.ts';
+import type { RateStore } from '../queue/rate-store.ts';
+
+/** A row of buckets, of which one is in use at a time: a height, or a second, tells which. */
+export type Pool = {
+  /** the same in every process */
+  readonly name: string;
+  readonly bucket: Bucket;
+  /** instead of the bucket while the shared count is away; one process has it by itself */
+  readonly insured: Bucket;
+  /** how long one of its units, a block or a second, may last at most */
+  readonly maxUnitMs: number;
+};
+
+export type RateBudget = {
+  /**
+   * Takes that many points of each row, or nothing. @param rows in each, pools to take from in that order
+   * @param tick the newest height or second
+   */
+  readonly take: (rows: readonly (readonly Pool[])[], tick: number, points: number) => Promise<boolean>;
+};
+
+export type RateBudgetDeps = {
+  readonly store: RateStore;
+  readonly insurance: RateStore;
+  readonly outage: Outage;
+  readonly now?: () => number;
+};
+
+/** A bucket in this many chunks: with more, round trips; with fewer, what idle processes hold is out of reach of busy ones. */
+const CHUNKS = 16;
+/** While the shared count is away it is tried this often, and nobody waits for that. */
+const PROBE_EVERY_MS = 1_000;
+
+/** Far more than there are owners and tenants; whoever offers intents chooses the names. */
+const MAX_HOLDINGS = 10_000;
+
+type Holding = {
+  readonly index: number;
+  /** points that are ours to give out */
+  held: number;
+  /** the shared bucket is empty */
+  isDrained: boolean;
+  filling: Promise<void> | undefined;
+};
+
+export function createRateBudget({ store, insurance, outage, now = Date.now }: RateBudgetDeps): RateBudget {
+  const holdings = new Map<string, Holding>();
+  let isAway = false;
+  let probedAtMs = 0;
+
+  const holdingOf = ({ name, bucket }: Pool, tick: number): Holding => {
+    const index = bucketAt(bucket, tick);
+    const known = holdings.get(name);
+    if (known?.index === index) return known;
+    // What is held of them is lost, and nothing is given twice.
+    if (holdings.size >= MAX_HOLDINGS) holdings.clear();
+    const holding: Holding = { index, held: 0, isDrained: false, filling: undefined };
+    holdings.set(name, holding);
+    return holding;
+  };
+
+  const takeShared = (pool: Pool, index: number, wanted: number): Promise<number> =>
+    takeFrom(store, pool, pool.bucket, index, wanted);
+
+  /** Never rejects: what the store does not give is told as its outage. */
+  const fill = async (pool: Pool, holding: Holding, lacking: number): Promise<void> => {
+    const wanted = Math.max(lacking, Math.ceil(pool.bucket.points / CHUNKS));
+    try {
+      const taken = await takeShared(pool, holding.index, wanted);
+      holding.held += taken;
+      holding.isDrained = taken < wanted;
+      isAway = false;
+      outage.works();
+    } catch (error) {
+      isAway = true;
+      probedAtMs = now();
+      outage.failed(error);
+    }
+  };
+
+  const takeInsured = (pool: Pool, tick: number, wanted: number): Promise<number> =>
+    takeFrom(insurance, pool, pool.insured, bucketAt(pool.insured, tick), wanted);
+
+  /** @returns how much of it there was */
+  const draw = async (pool: Pool, tick: number, wanted: number): Promise<number> => {
+    const holding = holdingOf(pool, tick);
+    for (;;) {
+      if (holding.held >= wanted || (holding.isDrained && !isAway)) {
+        const drawn = Math.min(holding.held, wanted);
+        holding.held -= drawn;
+        return drawn;
+      }
+      if (isAway) {
+        if (holding.filling === undefined && now() - probedAtMs >= PROBE_EVERY_MS)
+          startFill(pool, holding, 1);
+        return takeInsured(pool, tick, wanted);
+      }
+      await (holding.filling ?? startFill(pool, holding, wanted - holding.held));
+    }
+  };
+
+  const startFill = (pool: Pool, holding: Holding, lacking: number): Promise<void> => {
+    probedAtMs = now();
+    const filling = fill(pool, holding, lacking).finally(() => {
+      holding.filling = undefined;
+    });
+    holding.filling = filling;
+    return filling;
+  };
+
+  return {
+    take: async (rows, tick, points) => {
+      const drawn: { readonly pool: Pool; readonly points: number }[] = [];
+      for (const pools of rows) {
+        const all = pools.reduce((sum, { bucket }) => sum + bucket.points, 0);
+        // What is dearer than a bucket takes a whole one.
+        let lacking = Math.min(points, all);
+        for (const pool of pools) {
+          if (lacking === 0) break;
+          const part = await draw(pool, tick, lacking);
+          drawn.push({ pool, points: part });
+          lacking -= part;
+        }
+        if (lacking > 0) {
+          for (const { pool, points: part } of drawn) holdingOf(pool, tick).held += part;
+          return false;
+        }
+      }
+      return true;
+    },
+  };
+}
+
+async function takeFrom(
+  store: RateStore,
+  { name, maxUnitMs }: Pool,
+  { blocks, points }: Bucket,
+  index: number,
+  wanted: number,
+): Promise<number> {
+  if (points === 0) return 0;
+  // Whoever lags may still take of it when it is over.
+  const lifeS = Math.ceil(((blocks + MAX_LAG_BLOCKS) * maxUnitMs) / 1_000);
+  return store.take({ key: `${name}:${index}`, points, lifeS }, wanted);
+}

@@ -1,0 +1,49 @@
+// Where a transaction is, as one node sees it. Invariant: "absent" is said only by a node that indexes transactions and
+// follows the chain, and only up to the block that it named before it was asked for the transaction.
+// Source: cometbft rpc/core/tx.go ("tx (HASH) not found").
+import { z } from 'zod';
+import type { TxLookup } from '../core/ports.ts';
+import { type JsonRpc, whyFailed } from './json-rpc.ts';
+import { askStatus } from './node-status.ts';
+
+const HASH = /^[0-9A-F]{64}$/;
+
+const TX = z.object({
+  hash: z.string().transform((hash) => hash.toUpperCase()),
+  height: z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number),
+  tx_result: z.object({
+    code: z.int().default(0),
+    codespace: z.string().default(''),
+    log: z.string().default(''),
+  }),
+});
+
+/** @param hash upper-case hex. Throws when this node cannot say. */
+export async function findTx(rpc: JsonRpc, hash: string): Promise<TxLookup> {
+  if (!HASH.test(hash)) throw new Error(`${hash} is no transaction hash: 64 upper-case hex digits`);
+  // Before the look-up: what it committed in between may be in a later block only.
+  const status = await askStatus(rpc);
+  const reply = await rpc.call('tx', { hash: Buffer.from(hash, 'hex').toString('base64'), prove: false });
+  if (reply.kind === 'result') {
+    const parsed = TX.safeParse(reply.result);
+    if (!parsed.success) throw new Error(`malformed tx from ${rpc.host}: ${z.prettifyError(parsed.error)}`);
+    const { height, tx_result } = parsed.data;
+    if (parsed.data.hash !== hash) throw new Error(`${rpc.host} was asked for tx ${hash}, told of another`);
+    return { kind: 'included', hash, height, ...tx_result };
+  }
+  const isNotFound = reply.kind === 'rpc_error' && isNotFoundOf(hash, reply.message);
+  if (!isNotFound) throw new Error(`tx failed at ${rpc.host}: ${whyFailed(reply)}`);
+  if (!status.isIndexing) {
+    throw new Error(`${rpc.host} does not index transactions: that it knows none proves nothing`);
+  }
+  if (status.isCatchingUp) throw new Error(`${rpc.host} is catching up: it does not know every block yet`);
+  return { kind: 'absent', block: status.block };
+}
+
+/** A gateway's "method not found" is no word about the transaction. */
+function isNotFoundOf(hash: string, message: string): boolean {
+  return message.toUpperCase().includes(`(${hash}) NOT FOUND`);
+}

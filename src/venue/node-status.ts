@@ -1,0 +1,48 @@
+// What a node says of itself: its chain, its newest block, whether it follows and whether it indexes transactions.
+// Source: cometbft rpc/core/status.go, p2p/node_info.go.
+import { z } from 'zod';
+import type { Block } from '../core/ports.ts';
+import type { JsonRpc } from './json-rpc.ts';
+
+export type NodeStatus = {
+  readonly chainId: string;
+  readonly block: Block;
+  /** Still syncing: it knows old blocks only. */
+  readonly isCatchingUp: boolean;
+  /** Whether it can tell where a transaction is. */
+  readonly isIndexing: boolean;
+};
+
+const STATUS = z
+  .object({
+    node_info: z.object({
+      network: z.string().min(1),
+      other: z.object({ tx_index: z.string().optional() }).optional(),
+    }),
+    sync_info: z.object({
+      latest_block_height: z
+        .string()
+        .regex(/^\d{1,15}$/)
+        .transform(Number),
+      latest_block_time: z
+        .string()
+        .transform((text) => new Date(text))
+        .refine((time) => !Number.isNaN(time.getTime()), 'not a time'),
+      catching_up: z.boolean().optional(),
+    }),
+  })
+  .transform(
+    ({ node_info, sync_info }): NodeStatus => ({
+      chainId: node_info.network,
+      block: { height: sync_info.latest_block_height, time: sync_info.latest_block_time },
+      isCatchingUp: sync_info.catching_up === true,
+      isIndexing: node_info.other?.tx_index === 'on',
+    }),
+  );
+
+/** Throws when the node does not answer, or not as a node does. */
+export async function askStatus(rpc: JsonRpc): Promise<NodeStatus> {
+  const parsed = STATUS.safeParse(await rpc.ask('status', {}));
+  if (!parsed.success) throw new Error(`malformed status from ${rpc.host}: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}

@@ -1,0 +1,185 @@
+// One validator out of several: every latestBlock asks all of them how they are, and whatever else is asked goes to
+// those that are fine (node-health.ts). None of them can hold up the others: each has its own deadline.
+import type { BroadcastAnswer, Validator } from '../core/ports.ts';
+import { newestBlock, rankNodes, type SeenNode, whyUnhealthy } from './node-health.ts';
+import { createValidator, type ValidatorNode, type ValidatorOptions } from './validator.ts';
+
+export type ValidatorsOptions = Omit<ValidatorOptions, 'url'> & {
+  /** RPC base URLs of nodes of one chain, at least one */
+  readonly urls: readonly string[];
+  /** Of several: a node is asked for nothing any more, or is asked again. */
+  readonly onNodeChange?: ((host: string, isHealthy: boolean, why: string) => void) | undefined;
+};
+
+export type ClosableValidator = Validator & { readonly close: () => Promise<void> };
+
+/** Once one has answered, the others are waited for so long: what they say later counts for the next time. */
+const STRAGGLER_MS = 50;
+/** When chains are compared: longer, for a node of another chain must not stay unseen. */
+const CHAIN_STRAGGLER_MS = 500;
+/** A node that has not said for so long how it is gets no work until it does. Below its own deadline. */
+const SILENT_MS = 1_000;
+/** Weight of the newest round trip. */
+const SMOOTHING = 0.2;
+
+export function createValidators({ urls, onNodeChange, ...options }: ValidatorsOptions): ClosableValidator {
+  const nodes = urls.map((url) => createValidator({ ...options, url }));
+  const [only, ...others] = nodes;
+  if (only === undefined) throw new Error('no validator: give at least one URL');
+  return others.length === 0 ? only : createPool(nodes, onNodeChange);
+}
+
+type Watched = { -readonly [Field in keyof SeenNode]: SeenNode[Field] } & {
+  readonly node: ValidatorNode;
+  /** true once it has answered */
+  question: Promise<boolean> | undefined;
+  isHealthy: boolean;
+};
+
+function createPool(
+  nodes: readonly ValidatorNode[],
+  onNodeChange: ValidatorsOptions['onNodeChange'],
+): ClosableValidator {
+  const watched = nodes.map(watch);
+  let chainId: string | undefined;
+  let ranked: readonly Watched[] = watched;
+
+  function judge(): void {
+    ranked = rankNodes(watched, chainId);
+    for (const node of watched) {
+      const why = whyUnhealthy(node, chainId);
+      if (node.isHealthy === (why === undefined)) continue;
+      node.isHealthy = why === undefined;
+      onNodeChange?.(node.host, node.isHealthy, why ?? 'it answers and follows the chain');
+    }
+  }
+
+  /** One question at a time: a silent node must not collect them. Never throws. */
+  function askHow(node: Watched): Promise<boolean> {
+    node.question ??= askOnce(node).finally(() => {
+      node.question = undefined;
+      judge();
+    });
+    return node.question;
+  }
+
+  async function askOnce(seen: Watched): Promise<boolean> {
+    const startedMs = performance.now();
+    const newestWhenAsked = newestBlock(watched, chainId);
+    const silence = setTimeout(() => {
+      seen.failure = `${seen.host} has not answered for ${SILENT_MS} ms`;
+      judge();
+    }, SILENT_MS);
+    try {
+      seen.status = await seen.node.status();
+      seen.newestWhenAsked = newestWhenAsked;
+      seen.failure = undefined;
+      const elapsedMs = performance.now() - startedMs;
+      seen.latencyMs = smooth(seen.latencyMs, elapsedMs);
+      return true;
+    } catch (error) {
+      seen.failure = error instanceof Error ? error.message : String(error);
+      return false;
+    } finally {
+      clearTimeout(silence);
+    }
+  }
+
+  async function askAllHow(stragglerMs: number): Promise<void> {
+    const answers = await untilEnough(watched.map(askHow), stragglerMs);
+    if (answers === 0) throw new Error(watched.map(({ failure }) => failure).join('; '));
+  }
+
+  /** The first that can say. Throws what the best node said when none can. */
+  async function firstAnswer<Answer>(ask: (node: ValidatorNode) => Promise<Answer>): Promise<Answer> {
+    const errors: unknown[] = [];
+    for (const { node } of ranked) {
+      try {
+        return await ask(node);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    throw errors[0];
+  }
+
+  return {
+    broadcast: async (bytes, mayLeave, turn = 0): Promise<BroadcastAnswer> => {
+      const seen = ranked[turn % ranked.length];
+      return seen?.node.broadcast(bytes, mayLeave) ?? { kind: 'not_sent', reason: 'no validator' };
+    },
+
+    latestBlock: async () => {
+      await askAllHow(STRAGGLER_MS);
+      const newest = newestBlock(watched, chainId);
+      if (newest === undefined) {
+        throw new Error(`no validator follows the chain: ${watched.map(describe).join('; ')}`);
+      }
+      return newest;
+    },
+
+    chainId: async () => {
+      await askAllHow(CHAIN_STRAGGLER_MS);
+      const told = watched.flatMap(({ host, status, failure }) =>
+        status === undefined || failure !== undefined ? [] : { host, chainId: status.chainId },
+      );
+      const [first] = told;
+      if (first === undefined) throw new Error(watched.map(describe).join('; '));
+      if (told.some((one) => one.chainId !== first.chainId)) {
+        const places = told.map((one) => `${one.host} on ${one.chainId}`).join(', ');
+        throw new Error(`the validators are on several chains: ${places}`);
+      }
+      chainId = first.chainId;
+      judge();
+      return chainId;
+    },
+
+    accountNumber: (address) => firstAnswer((node) => node.accountNumber(address)),
+    findTx: (hash) => firstAnswer((node) => node.findTx(hash)),
+    statefulOrder: (id, minHeight) => firstAnswer((node) => node.statefulOrder(id, minHeight)),
+    blockRateLimits: () => firstAnswer((node) => node.blockRateLimits()),
+    equityTiers: () => firstAnswer((node) => node.equityTiers()),
+    authenticators: (owner) => firstAnswer((node) => node.authenticators(owner)),
+
+    close: async () => {
+      await Promise.all(nodes.map((node) => node.close()));
+    },
+  };
+
+  function describe(seen: Watched): string {
+    return whyUnhealthy(seen, chainId) ?? `${seen.host} has not answered yet`;
+  }
+}
+
+function watch(node: ValidatorNode): Watched {
+  return {
+    node,
+    host: node.host,
+    status: undefined,
+    failure: undefined,
+    newestWhenAsked: undefined,
+    latencyMs: undefined,
+    question: undefined,
+    isHealthy: true,
+  };
+}
+
+function smooth(beforeMs: number | undefined, nowMs: number): number {
+  return beforeMs === undefined ? nowMs : beforeMs + SMOOTHING * (nowMs - beforeMs);
+}
+
+/** Until all have ended, or the first good answer is stragglerMs old. @returns how many were answered by then */
+async function untilEnough(questions: readonly Promise<boolean>[], stragglerMs: number): Promise<number> {
+  const enough = Promise.withResolvers<void>();
+  let timer: NodeJS.Timeout | undefined;
+  let answers = 0;
+  const count = (isAnswered: boolean) => {
+    if (!isAnswered) return;
+    answers += 1;
+    timer ??= setTimeout(enough.resolve, stragglerMs);
+  };
+  void Promise.all(questions.map((question) => question.then(count))).then(() => enough.resolve());
+  await enough.promise;
+  clearTimeout(timer);
+  return answers;
+}
