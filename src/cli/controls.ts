@@ -108,16 +108,15 @@ export type ListOptions = {
 export async function runListControls({ tenant, history, limit, json }: ListOptions): Promise<void> {
   await withDatabase(async ({ db }) => {
     if (history) {
-      const changes = await on(db, tenant, (trx) => listControlChanges(trx, limit));
-      const own = changes.filter((each) => tenant === undefined || each.tenantId === tenant);
-      if (json) for (const each of own) console.log(JSON.stringify(changeAsJson(each)));
-      else console.log(own.length === 0 ? 'nothing was ever changed' : historyAsTable(own));
+      const changes = await on(db, tenant, (trx) => listControlChanges(trx, { tenantId: tenant, limit }));
+      if (json) for (const each of changes) console.log(JSON.stringify(changeAsJson(each)));
+      else console.log(changes.length === 0 ? 'nothing was ever changed' : historyAsTable(changes));
       return;
     }
-    const controls = await on(db, tenant, listControls);
-    const own = controls.filter((each) => tenant === undefined || each.tenantId === tenant);
-    if (json) for (const each of own) console.log(JSON.stringify(asJson(each)));
-    else console.log(asTable(own));
+    const all = await on(db, tenant, listControls);
+    const over = all.filter(({ tenantId }) => tenant === undefined || ['', tenant].includes(tenantId));
+    if (json) for (const each of over) console.log(JSON.stringify(asJson(each)));
+    else console.log(asTable(over));
   });
 }
 

@@ -7,6 +7,8 @@ export type PaperCommand = {
   readonly seed: number;
   readonly blockMs: number;
   readonly dataDir?: string;
+  /** validators in front of the one chain, 1 to 8 */
+  readonly nodes?: number;
 };
 
 export async function runPaper(options: PaperCommand): Promise<void> {
@@ -21,7 +23,7 @@ export async function runPaper(options: PaperCommand): Promise<void> {
   });
   console.log(`paper exchange on ${paper.url}, chain ${paper.chainId}, block ${paper.height()}`);
   console.log(
-    `DYDX_VALIDATOR_URLS=${paper.url} DYDX_INDEXER_URL=${paper.url}; what really happened: ${paper.url}/paper/truth`,
+    `DYDX_VALIDATOR_URLS=${paper.nodes.join(',')} DYDX_INDEXER_URL=${paper.url}; what really happened: ${paper.url}/paper/truth`,
   );
   // A parent that has just died is told by the event, not by an error of this message.
   process.send?.(paper.url, undefined, {}, () => {});

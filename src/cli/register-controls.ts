@@ -76,7 +76,7 @@ Examples:
   program
     .command('controls')
     .description('list what holds orders up: halts and limits, by scope')
-    .option('--tenant <id>', 'only its own (default: all)', name(255))
+    .option('--tenant <id>', 'only what holds over its orders', name(255))
     .option('--history', 'every change instead, newest first', false)
     .option('--limit <n>', 'with --history: at most this many', wholeNumber(1, 1_000), 50)
     .option('--json', 'one JSON object per line', false)

@@ -56,7 +56,11 @@ export function planOrder(order: Plannable, market: Market | undefined, settings
   const quantums = sizeToQuantums(order.size, market);
   if (quantums === undefined) {
     const step = stepSize(market);
-    return refuse('size', 'clob/12', `${order.size} is not a multiple of the step ${step} of ${market.ticker}`);
+    return refuse(
+      'size',
+      'clob/12',
+      `${order.size} is not a multiple of the step ${step} of ${market.ticker}`,
+    );
   }
   const condition = conditionOf(order, market);
   if (condition === 'off_grid') return offTick('trigger_price', order.trigger_price, market);
@@ -91,7 +95,8 @@ export function planOrder(order: Plannable, market: Market | undefined, settings
 }
 
 function whyClosed({ ticker, status }: Market): string {
-  if (status === 'FINAL_SETTLEMENT') return `${ticker} is being settled for good (${status}): it trades no more`;
+  if (status === 'FINAL_SETTLEMENT')
+    return `${ticker} is being settled for good (${status}): it trades no more`;
   return `${ticker} is ${status}: the venue takes no orders for it now`;
 }
 
@@ -161,7 +166,13 @@ export type SignedContent = {
   readonly postOnly: boolean;
 };
 
-export function signedId({ owner, subaccountNumber, clientId, clobPairId, orderFlags }: SignedContent): OrderId {
+export function signedId({
+  owner,
+  subaccountNumber,
+  clientId,
+  clobPairId,
+  orderFlags,
+}: SignedContent): OrderId {
   return { owner, subaccountNumber, clientId, clobPairId, orderFlags };
 }
 

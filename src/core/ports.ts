@@ -123,7 +123,11 @@ export type Validator = {
    * @param mayLeave asked at the last moment, when a socket is free: false drops the request unsent
    * @param turn how often these bytes were sent before: another turn is another node, where there are several
    */
-  readonly broadcast: (bytes: Uint8Array, mayLeave?: () => boolean, turn?: number) => Promise<BroadcastAnswer>;
+  readonly broadcast: (
+    bytes: Uint8Array,
+    mayLeave?: () => boolean,
+    turn?: number,
+  ) => Promise<BroadcastAnswer>;
   /** The newest committed block. Throws when the node cannot be asked. */
   readonly latestBlock: () => Promise<Block>;
   readonly chainId: () => Promise<string>;

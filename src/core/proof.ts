@@ -142,7 +142,9 @@ function whyRecordsBroken(
 /** A chain takes a nonce once: a second one may only follow when nothing of the first can be carried out any more. */
 function whyNoncesBroken(attempts: readonly ProvenAttempt[]): string | undefined {
   const last = Math.max(...attempts.map((attempt) => attempt.nonce ?? 0));
-  const open = attempts.find(({ nonce, absent }) => nonce !== null && nonce < last && !isShownAbsent(nonce, absent));
+  const open = attempts.find(
+    ({ nonce, absent }) => nonce !== null && nonce < last && !isShownAbsent(nonce, absent),
+  );
   return open === undefined ? undefined : `another nonce was used before ${open.txHash} was shown dead`;
 }
 

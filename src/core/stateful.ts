@@ -9,6 +9,8 @@ import { hasPassed, MAX_TRANSMISSIONS } from './wake.ts';
 
 /** A node's index of transactions follows its blocks: it is believed of blocks that are older than this. */
 const INDEX_MARGIN_MS = 5_000;
+/** So close to its time an order that is gone may have expired in a block that is not known here yet. */
+const END_MARGIN_MS = 10_000;
 /** A venue that has refused it so often, "for now", will not take it: hours of trying at least. */
 const MAX_ATTEMPTS = 1_000;
 /** With less of its window left, a nonce is not signed with again. */
@@ -81,15 +83,14 @@ export function decideStateful(
     const death = { cause: 'failed', height, tx_hash: hash, codespace, code, log } as const;
     return { action: 'note_dead', death };
   }
-  if (finding.kind === 'order' && finding.lookup.kind === 'absent') {
-    // Past its time it was the chain's clock that removed it, unless something else was faster: nobody can tell.
-    const death = isExpired(order, block)
-      ? expired(block)
-      : ({ cause: 'removed', height: finding.lookup.height } as const);
-    return { action: 'note_dead', death };
-  }
-  // No node takes it any more, and one that has it removes it.
+  // No node takes it any more, and one that has it removes it. What removed it shortly before nobody can tell.
   if (isExpired(order, block)) return { action: 'note_dead', death: expired(block) };
+  if (finding.kind === 'order' && finding.lookup.kind === 'absent') {
+    // The node that was asked may be at a later block than the newest that is known here.
+    const isNearItsEnd = order.goodTilTime.getTime() - block.time.getTime() < END_MARGIN_MS;
+    if (isNearItsEnd) return { action: 'look_again' };
+    return { action: 'note_dead', death: { cause: 'removed', height: finding.lookup.height } };
+  }
   if (order.includedHeight !== undefined) return { action: 'look_again' };
   if (order.deadNonce === order.nonce) return afterDeadNonce(order, context);
   if (finding.kind === 'transactions' && finding.lookup.kind === 'absent') {

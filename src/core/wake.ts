@@ -16,7 +16,11 @@ export type Unsigned = {
 
 export type UnsignedDecision =
   /** it ends without ever having been sent */
-  | { readonly action: 'end_unsent'; readonly status: 'CANCELLED' | 'EXPIRED' | 'REJECTED'; readonly cause: string }
+  | {
+      readonly action: 'end_unsent';
+      readonly status: 'CANCELLED' | 'EXPIRED' | 'REJECTED';
+      readonly cause: string;
+    }
   | { readonly action: 'sign' }
   /** whether it may be sent is not known now */
   | { readonly action: 'wait' };
@@ -77,7 +81,8 @@ export const MAX_TRANSMISSIONS = 20;
 
 export function decideWake(order: DueOrder, context: WakeContext): WakeDecision {
   const { latestAttempt: attempt, firstGoodTilBlock } = order;
-  if (context.height >= attempt.goodTilBlock && attempt.outcome !== 'deferred') return { action: 'await_proof' };
+  if (context.height >= attempt.goodTilBlock && attempt.outcome !== 'deferred')
+    return { action: 'await_proof' };
   if (order.isCancelRequested) {
     return { action: context.height >= attempt.goodTilBlock ? 'await_proof' : 'fence' };
   }

@@ -2,28 +2,31 @@
 // Invariant: both user sides are sorted best first (earlier first at one price); at an equal price a user's order
 // goes before a synthetic level, which is newer. Matching changes the book at once and returns what it did.
 import type { Side } from '../core/status.ts';
-import type { PlaceOrder } from './decode.ts';
 import type { PaperOrder } from './ledger.ts';
 import type { PaperMarket } from './markets.ts';
+import type { PlaceOrder } from './message.ts';
 import { type Level, type Levels, syntheticLevels } from './synthetic.ts';
 
-export type Resting = {
-  readonly order: PaperOrder;
+/** What a node keeps of a short-term placement: enough to judge a replacement. */
+export type Held = {
   readonly side: Side;
-  readonly subticks: bigint;
+  /** 0 of a stateful order */
   readonly goodTilBlock: number;
   readonly timeInForce: number;
   readonly reduceOnly: boolean;
-  readonly sequence: number;
   /** kept for the tie rule of replacements */
   readonly content: PlaceOrder;
-  /** known to the node that answered, never to the proposer: it replaces and blocks, but cannot match */
-  readonly isGhost: boolean;
+};
+
+export type Resting = Held & {
+  readonly order: PaperOrder;
+  readonly subticks: bigint;
+  readonly sequence: number;
   remaining: bigint;
 };
 
 export type Book = {
-  readonly market: PaperMarket;
+  market: PaperMarket;
   readonly seed: number;
   readonly users: Readonly<Record<Side, Resting[]>>;
   levels: Levels;

@@ -1,59 +1,34 @@
 // Signed transaction bytes → what CheckTx judges. Nothing is trusted here: a transaction that cannot be read is
 // undefined (sdk/2), one that can be read is not yet checked. Envelopes by hand, clob messages by the client's code.
-import { dydx } from '../chain/dydx.ts';
-import type { OrderId } from '../core/order-uuid.ts';
-import { bytesField, numberField, readFields, textField, writeBytes, writeNumber } from './protobuf.ts';
+import { decodeMessage, type Message } from './message.ts';
+import {
+  bytesField,
+  numberField,
+  readFields,
+  readVarints,
+  textField,
+  writeBytes,
+  writeNumber,
+} from './protobuf.ts';
 
-export type PlaceOrder = NonNullable<ReturnType<typeof dydx.MsgPlaceOrder.decode>['order']>;
-export type CancelOrder = ReturnType<typeof dydx.MsgCancelOrder.decode>;
-export type BatchCancel = ReturnType<typeof dydx.MsgBatchCancel.decode>;
-
-/** Protobuf leaves out what is zero or empty; an OrderId has no absent parts. */
-export function orderIdOf(id: PlaceOrder['orderId']): OrderId {
-  return {
-    owner: id?.subaccountId?.owner ?? '',
-    subaccountNumber: id?.subaccountId?.number ?? 0,
-    clientId: id?.clientId ?? 0,
-    clobPairId: id?.clobPairId ?? 0,
-    orderFlags: id?.orderFlags ?? 0,
-  };
-}
-
-export type Message =
-  | { readonly kind: 'place'; readonly order: PlaceOrder }
-  | { readonly kind: 'cancel'; readonly cancel: CancelOrder }
-  | { readonly kind: 'batch_cancel'; readonly batch: BatchCancel }
-  | { readonly kind: 'other'; readonly typeUrl: string };
+/** TxBody.non_critical_extension_options */
+const EXTENSIONS_FIELD = 2047;
 
 export type Transaction = {
+  /** sha256 of the bytes in upper-case hex */
+  readonly hash: string;
+  readonly bytes: Uint8Array;
   readonly messages: readonly Message[];
   readonly memo: string;
   readonly timeoutHeight: number;
+  /** of the one signer: a plain sequence, or unix milliseconds from 2^40 on */
+  readonly sequence: number;
   readonly authenticators: readonly bigint[];
   readonly signatures: readonly Uint8Array[];
   /** empty when the signer left it out */
   readonly publicKey: Uint8Array;
   readonly signBytes: (chainId: string, accountNumber: number) => Uint8Array;
 };
-
-function decodeMessage(any: Uint8Array): Message {
-  const fields = readFields(any);
-  const typeUrl = textField(fields, 1);
-  const value = bytesField(fields, 2);
-  switch (typeUrl) {
-    case '/dydxprotocol.clob.MsgPlaceOrder': {
-      const { order } = dydx.MsgPlaceOrder.decode(value);
-      if (!order) throw new Error('MsgPlaceOrder without an order');
-      return { kind: 'place', order };
-    }
-    case '/dydxprotocol.clob.MsgCancelOrder':
-      return { kind: 'cancel', cancel: dydx.MsgCancelOrder.decode(value) };
-    case '/dydxprotocol.clob.MsgBatchCancel':
-      return { kind: 'batch_cancel', batch: dydx.MsgBatchCancel.decode(value) };
-    default:
-      return { kind: 'other', typeUrl };
-  }
-}
 
 function decodeAuthenticators(extensions: readonly Uint8Array[]): bigint[] {
   return extensions.flatMap((any) => {
@@ -62,12 +37,12 @@ function decodeAuthenticators(extensions: readonly Uint8Array[]): bigint[] {
     // repeated uint64, packed or not; the official signer always adds an extension, mostly an empty one
     return readFields(bytesField(fields, 2)).flatMap((field) => {
       if (field.number !== 1) return [];
-      return field.isNumeric ? [field.value] : [...field.bytes].map((byte) => BigInt(byte));
+      return field.isNumeric ? [field.value] : readVarints(field.bytes);
     });
   });
 }
 
-export function decodeTransaction(bytes: Uint8Array): Transaction | undefined {
+export function decodeTransaction(bytes: Uint8Array, hash: string): Transaction | undefined {
   try {
     const raw = readFields(bytes);
     const bodyBytes = bytesField(raw, 1);
@@ -75,11 +50,14 @@ export function decodeTransaction(bytes: Uint8Array): Transaction | undefined {
     const body = readFields(bodyBytes);
     const signerInfo = readFields(bytesField(readFields(authInfoBytes), 1));
     const publicKeyAny = readFields(bytesField(signerInfo, 1));
-    const extensions = body.filter((field) => field.number === 2047).map((field) => field.bytes);
+    const extensions = body.filter((field) => field.number === EXTENSIONS_FIELD).map((field) => field.bytes);
     return {
+      hash,
+      bytes,
       messages: body.filter((field) => field.number === 1).map((field) => decodeMessage(field.bytes)),
       memo: textField(body, 2),
       timeoutHeight: Number(numberField(body, 3)),
+      sequence: Number(numberField(signerInfo, 3)),
       authenticators: decodeAuthenticators(extensions),
       signatures: raw.filter((field) => field.number === 3).map((field) => field.bytes),
       publicKey: bytesField(readFields(bytesField(publicKeyAny, 2)), 1),

@@ -26,6 +26,8 @@ const MAX_FAULTS = 1000;
 const count = z.number().int().min(1).max(1_000_000_000);
 
 const triggers = {
+  /** hit only requests to this node (its index); absent = to any */
+  node: z.number().int().min(0).optional(),
   /** let the first n matching requests pass */
   skip: z.number().int().min(0).optional(),
   /** then hit each n-th, beginning with the n-th */
@@ -66,7 +68,13 @@ export const faultSchema = z.preprocess(
   z
     .discriminatedUnion('on', [
       z.strictObject({ on: z.literal('broadcast'), action: z.enum(FAULT_ACTIONS.broadcast), ...triggers }),
-      z.strictObject({ on: z.literal('rpc'), action: z.enum(FAULT_ACTIONS.rpc), ...triggers }),
+      z.strictObject({
+        on: z.literal('rpc'),
+        action: z.enum(FAULT_ACTIONS.rpc),
+        /** hit only this method: tx, abci_query, status, … */
+        method: z.string().optional(),
+        ...triggers,
+      }),
       z.strictObject({ on: z.literal('indexer'), action: z.enum(FAULT_ACTIONS.indexer), ...triggers }),
     ])
     .superRefine((fault, context) => {
@@ -85,6 +93,8 @@ export const faultSchema = z.preprocess(
 );
 
 export type Fault = z.infer<typeof faultSchema>;
+/** What a fault can be aimed at. */
+type Target = { readonly node?: number; readonly method?: string };
 type FaultOn<K extends Fault['on']> = Extract<Fault, { on: K }>;
 type ListedFault = Fault & { readonly id: number; readonly seen: number; readonly hits: number };
 
@@ -95,7 +105,7 @@ export type Faults = {
   readonly clear: () => void;
   readonly list: () => ListedFault[];
   /** The fault that hits this request, if any. Counts the request. */
-  readonly take: <K extends Fault['on']>(on: K) => FaultOn<K> | undefined;
+  readonly take: <K extends Fault['on']>(on: K, target?: Target) => FaultOn<K> | undefined;
   /** Blocks of lag that apply to every indexer request now. */
   readonly steadyLagBlocks: () => number;
 };
@@ -108,6 +118,12 @@ function isSteadyLag(fault: Fault): boolean {
     (fault.probability ?? 1) === 1 &&
     fault.count === undefined
   );
+}
+
+function isAimedAt(fault: Fault, { node, method }: Target): boolean {
+  if (fault.on === 'indexer') return true;
+  const isNode = fault.node === undefined || fault.node === node;
+  return isNode && (fault.on !== 'rpc' || fault.method === undefined || fault.method === method);
 }
 
 export function createFaults(seed: number): Faults {
@@ -136,11 +152,11 @@ export function createFaults(seed: number): Faults {
       armed = [];
     },
     list: () => armed.map(({ id, fault, seen, hits }) => ({ ...fault, id, seen, hits })),
-    take: <K extends Fault['on']>(on: K) => {
+    take: <K extends Fault['on']>(on: K, target: Target = {}) => {
       const isOurs = (fault: Fault): fault is FaultOn<K> => fault.on === on;
       for (const entry of armed) {
         const { fault } = entry;
-        if (isOurs(fault) && !isSteadyLag(fault) && isHit(entry)) return fault;
+        if (isOurs(fault) && !isSteadyLag(fault) && isAimedAt(fault, target) && isHit(entry)) return fault;
       }
       return undefined;
     },

@@ -14,17 +14,11 @@ import {
   sendJson,
   sendTooManyRequests,
 } from './http-reply.ts';
-import {
-  type ShownOrder,
-  showFill,
-  showMarkets,
-  showOrder,
-  showSubaccount,
-  type View,
-  visibleCount,
-} from './indexer-view.ts';
-import { findSubaccount, type PaperFill } from './ledger.ts';
-import { marketOfTicker, type PaperMarket } from './markets.ts';
+import { type ShownOrder, showOrder } from './indexer-orders.ts';
+import { showSubaccount } from './indexer-subaccount.ts';
+import { showFill, showMarkets, type View, visibleCount } from './indexer-view.ts';
+import { findSubaccount, type PaperFill, type PaperOrder } from './ledger.ts';
+import type { PaperMarket } from './markets.ts';
 
 const MAX_LIMIT = 1000;
 const MAX_SUBACCOUNT = 128_000;
@@ -76,10 +70,15 @@ function subaccountQuery(query: URLSearchParams): { owner: string; number: numbe
   return { owner, number };
 }
 
-function tickerQuery(query: URLSearchParams, name: string, location = 'query'): PaperMarket | undefined {
+function tickerQuery(
+  view: View,
+  query: URLSearchParams,
+  name: string,
+  location = 'query',
+): PaperMarket | undefined {
   const ticker = query.get(name);
   if (ticker === null) return undefined;
-  const market = marketOfTicker(ticker);
+  const market = view.ledger.markets.ofTicker(ticker);
   if (!market) throw new BadParameter('ticker must be a valid ticker (BTC-USD, etc)', name, ticker, location);
   return market;
 }
@@ -90,7 +89,7 @@ type Visible = { readonly fills: readonly PaperFill[]; readonly count: number };
 function visibleFills(fills: readonly PaperFill[], view: View, query: URLSearchParams): Visible {
   const before = integer(query, 'createdBeforeOrAtHeight', 0, Number.MAX_SAFE_INTEGER) ?? view.height;
   const count = visibleCount(fills, Math.min(before, view.height));
-  const market = tickerQuery(query, 'market');
+  const market = tickerQuery(view, query, 'market');
   const beforeTime = query.get('createdBeforeOrAt');
   if (market === undefined && beforeTime === null) return { fills, count };
   const beforeMs = beforeTime === null ? Number.POSITIVE_INFINITY : Date.parse(beforeTime);
@@ -99,7 +98,10 @@ function visibleFills(fills: readonly PaperFill[], view: View, query: URLSearchP
   }
   const chosen = fills
     .slice(0, count)
-    .filter((fill) => (market === undefined || fill.order.market === market) && fill.timeMs <= beforeMs);
+    .filter(
+      (fill) =>
+        (market === undefined || fill.order.clobPairId === market.clobPairId) && fill.timeMs <= beforeMs,
+    );
   return { fills: chosen, count: chosen.length };
 }
 
@@ -125,26 +127,48 @@ function fillsRoute(view: View, query: URLSearchParams): Answer {
   });
 }
 
+function timeQuery(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  const timeMs = Date.parse(text);
+  if (Number.isNaN(timeMs)) throw new BadParameter(`${name} must be an ISO time`, name, text);
+  return timeMs;
+}
+
+type OrderFilter = (order: PaperOrder) => boolean;
+
+/** An order without a good-til-block fits no bound of blocks, one without a time no bound of times. */
+function lifetimeFilter(query: URLSearchParams): OrderFilter {
+  const atMost = integer(query, 'goodTilBlockBeforeOrAt', 0, Number.MAX_SAFE_INTEGER);
+  const above = integer(query, 'goodTilBlockAfter', 0, Number.MAX_SAFE_INTEGER);
+  const until = timeQuery(query, 'goodTilBlockTimeBeforeOrAt');
+  const after = timeQuery(query, 'goodTilBlockTimeAfter');
+  const isWithin = (value: number, most: number | undefined, least: number | undefined): boolean =>
+    (most === undefined || (value > 0 && value <= most)) && (least === undefined || value > least);
+  return ({ goodTilBlock, goodTilBlockTime }) =>
+    isWithin(goodTilBlock, atMost, above) && isWithin(goodTilBlockTime * 1000, until, after);
+}
+
 function ordersRoute(view: View, query: URLSearchParams): Answer {
   const { owner, number } = subaccountQuery(query);
   const limit = integer(query, 'limit', 1, MAX_LIMIT) ?? MAX_LIMIT;
-  const market = tickerQuery(query, 'ticker');
+  const market = tickerQuery(view, query, 'ticker');
   const side = query.get('side');
+  const type = query.get('type');
   const statuses = query.get('status')?.split(',');
-  const atMost =
-    integer(query, 'goodTilBlockBeforeOrAt', 0, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY;
-  const above = integer(query, 'goodTilBlockAfter', 0, Number.MAX_SAFE_INTEGER) ?? -1;
   const orders = (findSubaccount(view.ledger, owner, number)?.orders ?? [])
-    .filter((order) => order.goodTilBlock <= atMost && order.goodTilBlock > above)
-    .filter(
-      (order) => (market === undefined || order.market === market) && (side === null || order.side === side),
-    )
-    .sort((left, right) => right.goodTilBlock - left.goodTilBlock);
+    .filter(lifetimeFilter(query))
+    .filter((order) => market === undefined || order.clobPairId === market.clobPairId)
+    .sort(
+      (left, right) =>
+        right.goodTilBlock - left.goodTilBlock || right.goodTilBlockTime - left.goodTilBlockTime,
+    );
   const shown: ShownOrder[] = [];
   for (const order of orders) {
     if (shown.length >= limit) break;
     const row = showOrder(view, order);
-    if (row && (statuses === undefined || statuses.includes(row.status))) shown.push(row);
+    if (!row || (side !== null && row.side !== side) || (type !== null && row.type !== type)) continue;
+    if (statuses === undefined || statuses.includes(row.status)) shown.push(row);
   }
   return ok(shown);
 }
@@ -156,9 +180,9 @@ function orderRoute(view: View, id: string): Answer {
   return row ? ok(row) : notFound(`Unable to find order id ${id}`);
 }
 
-function orderbookRoute(chain: Chain, ticker: string): Answer {
-  const market = tickerQuery(new URLSearchParams({ ticker }), 'ticker', 'params');
-  const book = market && chain.books.get(market.clobPairId);
+function orderbookRoute(chain: Chain, view: View, ticker: string): Answer {
+  const market = tickerQuery(view, new URLSearchParams({ ticker }), 'ticker', 'params');
+  const book = market && chain.memclob.books.get(market.clobPairId);
   if (!book) return notFound(`no order book for ${ticker}`);
   const levels = refreshLevels(book, chain.ledger.height);
   const side = (name: 'BUY' | 'SELL'): unknown[] => {
@@ -195,13 +219,13 @@ function route(deps: IndexerDeps, view: View, path: string, query: URLSearchPara
     return ok({ iso: new Date(now).toISOString(), epoch: now / 1000 });
   }
   if (resource === 'perpetualMarkets' && first === undefined) {
-    const market = tickerQuery(query, 'ticker');
-    return ok(market ? showMarkets(view, [market]) : showMarkets(view));
+    const market = tickerQuery(view, query, 'ticker');
+    return ok(showMarkets(view, market ? [market] : view.ledger.markets.all()));
   }
   if (resource === 'fills' && first === undefined) return fillsRoute(view, query);
   if (resource === 'orders') return first === undefined ? ordersRoute(view, query) : orderRoute(view, first);
   if (resource === 'orderbooks' && first === 'perpetualMarket' && second !== undefined) {
-    return orderbookRoute(deps.chain, second);
+    return orderbookRoute(deps.chain, view, second);
   }
   if (
     resource === 'addresses' &&

@@ -19,7 +19,9 @@ export type Journal = {
   readonly close: () => void;
 };
 
-const VERSION = 1;
+/** 2 knows transactions and stateful orders; what 1 has to say it says in the same way. */
+const VERSION = 2;
+const READABLE_VERSIONS: readonly number[] = [1, VERSION];
 const headSchema = z.object({
   t: z.literal('head'),
   version: z.number(),
@@ -63,7 +65,7 @@ function parseLine<T>(schema: z.ZodType<T>, line: string, path: string, number: 
 
 function checkHead(line: string, path: string, chainId: string, seed: number): void {
   const head = parseLine(headSchema, line, path, 1);
-  if (head.version !== VERSION) {
+  if (!READABLE_VERSIONS.includes(head.version)) {
     throw new Error(
       `${path} has journal version ${head.version}, this program reads ${VERSION}; use another --data-dir`,
     );

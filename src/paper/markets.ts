@@ -71,13 +71,53 @@ function market([
 
 export const PAPER_MARKETS: readonly PaperMarket[] = ROWS.map(market);
 
-const BY_PAIR = new Map(PAPER_MARKETS.map((each) => [each.clobPairId, each]));
 const BY_TICKER = new Map(PAPER_MARKETS.map((each) => [each.ticker, each]));
 
-export function marketOfPair(clobPairId: number): PaperMarket | undefined {
-  return BY_PAIR.get(clobPairId);
-}
-
+/** As it is at the start. */
 export function marketOfTicker(ticker: string): PaperMarket | undefined {
   return BY_TICKER.get(ticker);
+}
+
+export type MarketChange = {
+  readonly status?: string | undefined;
+  readonly stepBaseQuantums?: bigint | undefined;
+  readonly subticksPerTick?: bigint | undefined;
+};
+
+/** The markets of one exchange: governance may change status and grid, never ids and resolutions. */
+export type Markets = {
+  readonly all: () => PaperMarket[];
+  readonly ofPair: (clobPairId: number) => PaperMarket | undefined;
+  readonly ofTicker: (ticker: string) => PaperMarket | undefined;
+  readonly change: (ticker: string, change: MarketChange) => PaperMarket;
+};
+
+export function createMarkets(): Markets {
+  const byPair = new Map(PAPER_MARKETS.map((each) => [each.clobPairId, each]));
+  const ofTicker = (ticker: string): PaperMarket | undefined => {
+    const start = marketOfTicker(ticker);
+    return start && byPair.get(start.clobPairId);
+  };
+  return {
+    all: () => [...byPair.values()],
+    ofPair: (clobPairId) => byPair.get(clobPairId),
+    ofTicker,
+    change(ticker, { status, stepBaseQuantums, subticksPerTick }) {
+      const before = ofTicker(ticker);
+      if (!before) throw new Error(`no such market: ${ticker}`);
+      const grid = {
+        ...before,
+        stepBaseQuantums: stepBaseQuantums ?? before.stepBaseQuantums,
+        subticksPerTick: subticksPerTick ?? before.subticksPerTick,
+      };
+      const after = {
+        ...grid,
+        status: status ?? before.status,
+        tickSize: tickSize(grid),
+        stepSize: stepSize(grid),
+      };
+      byPair.set(after.clobPairId, after);
+      return after;
+    },
+  };
 }

@@ -1,37 +1,53 @@
-// The node's door for transactions: the cache of seen bytes comes before CheckTx, and keeps bytes that were refused
-// too (KeepInvalidTxsInCache). So "seen" says nothing about the outcome. Bounded: the oldest hash leaves first.
-import { sha256 } from '../chain/ecdsa.ts';
-import type { Chain } from './chain.ts';
-import { checkTx } from './checktx.ts';
+// A node's door for transactions: the cache of seen bytes comes before CheckTx, and keeps bytes that were refused too
+// (KeepInvalidTxsInCache). So "seen" says nothing about the outcome. What is accepted and stateful waits here for its
+// block, is looked at again after every block, and is given up after 40 of them.
+import { checkTx, type Origin } from './check-tx.ts';
+import type { Transaction } from './decode.ts';
+import { isShortTerm } from './message.ts';
+import { type PaperNode, viewAt } from './node.ts';
 import type { Refusal } from './refusal.ts';
 
 const CACHE_SIZE = 200_000;
+const TTL_BLOCKS = 40;
 
-export type Submission =
-  | { readonly kind: 'seen' }
-  | { readonly kind: 'checked'; readonly hash: string; readonly refusal: Refusal | undefined };
+/** False when the node has seen these bytes. Bounded: the oldest hash leaves first. */
+export function markSeen({ seen }: PaperNode, hash: string): boolean {
+  if (seen.has(hash)) return false;
+  seen.add(hash);
+  if (seen.size > CACHE_SIZE) {
+    const [oldest] = seen;
+    if (oldest !== undefined) seen.delete(oldest);
+  }
+  return true;
+}
 
-type SubmitOptions = {
-  /** answered in place of CheckTx */
-  readonly verdict?: Refusal;
-  /** accepted, but never reaches the proposer */
-  readonly isLost?: boolean;
-};
+export function receiveTx(
+  node: PaperNode,
+  tx: Transaction,
+  origin: Origin,
+  isLost: boolean,
+): Refusal | undefined {
+  const refusal = checkTx(node, tx, origin, isLost);
+  if (!refusal && !tx.messages.every(isShortTerm)) node.pool.push({ tx, height: node.view.height, isLost });
+  return refusal;
+}
 
-export type Mempool = { readonly submit: (bytes: Uint8Array, options?: SubmitOptions) => Submission };
-
-export function createMempool(chain: Chain): Mempool {
-  const seen = new Set<string>();
-  return {
-    submit(bytes, { verdict, isLost = false } = {}) {
-      const hash = sha256(bytes).toString('hex').toUpperCase();
-      if (seen.has(hash)) return { kind: 'seen' };
-      seen.add(hash);
-      if (seen.size > CACHE_SIZE) {
-        const [oldest] = seen;
-        if (oldest !== undefined) seen.delete(oldest);
-      }
-      return { kind: 'checked', hash, refusal: verdict ?? checkTx(chain, bytes, isLost) };
-    },
-  };
+/** One committed block further: what it carried leaves, what has become invalid or old with it. */
+export function commitNext(node: PaperNode): void {
+  const height = node.view.height + 1;
+  const included = node.chain.ledger.transactionsAt.get(height) ?? [];
+  for (const { hash } of included) markSeen(node, hash);
+  node.fences.expire(height);
+  node.held.expire(height);
+  node.shortTermLimiter.advance();
+  node.statefulLimiter.advance();
+  node.view = viewAt(node.chain, height);
+  if (node.pool.length === 0) return;
+  const gone = new Set(included.map(({ hash }) => hash));
+  node.pool = node.pool.filter(
+    (pooled) =>
+      !gone.has(pooled.tx.hash) &&
+      height - pooled.height <= TTL_BLOCKS &&
+      checkTx(node, pooled.tx, 'recheck', pooled.isLost) === undefined,
+  );
 }

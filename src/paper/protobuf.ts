@@ -68,6 +68,17 @@ export function readFields(buffer: Uint8Array): Field[] {
   return fields;
 }
 
+/** The content of a packed repeated field. */
+export function readVarints(buffer: Uint8Array): bigint[] {
+  const values: bigint[] = [];
+  for (let offset = 0; offset < buffer.length; ) {
+    const { value, end } = readVarint(buffer, offset);
+    values.push(value);
+    offset = end;
+  }
+  return values;
+}
+
 export function bytesField(fields: readonly Field[], number: number): Uint8Array {
   return fields.find((field) => field.number === number)?.bytes ?? EMPTY;
 }

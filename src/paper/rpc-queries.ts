@@ -1,9 +1,9 @@
 // What a node answers to questions (everything but broadcasts), in the shapes that the unmodified v4-client-js decodes
-// (facts §8). Hashes are made up but stable. Short-term transactions never enter a block, so `tx` finds none, ever.
+// (facts §8), at the node's own height. Hashes are made up but stable. Short-term transactions never enter a block, so
+// `tx` never finds one; of stateful ones it finds what was included, whatever the result.
 import { sha256 } from '../chain/ecdsa.ts';
-import { isDydxAddress, paperAccountNumber } from './accounts.ts';
-import type { Chain } from './chain.ts';
-import { bytesField, readFields, writeBytes, writeNumber } from './protobuf.ts';
+import { abciQuery } from './abci-queries.ts';
+import type { PaperNode } from './node.ts';
 
 type RpcError = { readonly code: number; readonly message: string; readonly data: string };
 export type Outcome = { readonly result: unknown } | { readonly error: RpcError };
@@ -21,39 +21,40 @@ function hashOf(label: string): string {
   return sha256(Buffer.from(label)).toString('hex').toUpperCase();
 }
 
-function timeAt(chain: Chain, height: number): string {
-  return new Date(chain.ledger.blockTimesMs.get(height) ?? chain.ledger.timeMs).toISOString();
+function timeAt({ chain, view }: PaperNode, height: number): string {
+  return new Date(chain.ledger.blockTimesMs.get(height) ?? view.timeMs).toISOString();
 }
 
-function status(chain: Chain): Outcome {
-  const { height } = chain.ledger;
+function status(node: PaperNode): Outcome {
+  const { height } = node.view;
+  const { tx_index: hasIndex, catching_up: isCatchingUp } = node.settings;
   const hash = hashOf(`block ${height}`);
-  const node = hashOf('node').slice(0, 40);
+  const id = hashOf(`node ${node.index}`).slice(0, 40);
   return {
     result: {
       node_info: {
         protocol_version: { p2p: '8', block: '11', app: '0' },
-        id: node.toLowerCase(),
+        id: id.toLowerCase(),
         listen_addr: 'tcp://0.0.0.0:26656',
-        network: chain.chainId,
+        network: node.chain.chainId,
         version: NODE_VERSION,
         channels: '40202122233038606100',
-        moniker: 'paper',
-        other: { tx_index: 'on', rpc_address: 'tcp://0.0.0.0:26657' },
+        moniker: `paper-${node.index}`,
+        other: { tx_index: hasIndex ? 'on' : 'off', rpc_address: 'tcp://0.0.0.0:26657' },
       },
       sync_info: {
         latest_block_hash: hash,
         latest_app_hash: hash,
         latest_block_height: String(height),
-        latest_block_time: timeAt(chain, height),
+        latest_block_time: timeAt(node, height),
         earliest_block_hash: hashOf('block 1'),
         earliest_app_hash: hashOf('block 1'),
         earliest_block_height: '1',
-        earliest_block_time: timeAt(chain, 1),
-        catching_up: false,
+        earliest_block_time: timeAt(node, 1),
+        catching_up: isCatchingUp,
       },
       validator_info: {
-        address: node,
+        address: id,
         pub_key: {
           type: 'tendermint/PubKeyEd25519',
           value: sha256(Buffer.from('validator')).toString('base64'),
@@ -64,11 +65,12 @@ function status(chain: Chain): Outcome {
   };
 }
 
-function block(chain: Chain, params: Params): Outcome {
+function block(node: PaperNode, params: Params): Outcome {
   const asked = params['height'];
-  const height = asked === undefined || asked === null ? chain.ledger.height : Number(asked);
-  if (!Number.isInteger(height) || height < 1 || height > chain.ledger.height) {
-    const reason = `height ${String(asked)} must be between 1 and the current blockchain height ${chain.ledger.height}`;
+  const newest = node.view.height;
+  const height = asked === undefined || asked === null ? newest : Number(asked);
+  if (!Number.isInteger(height) || height < 1 || height > newest) {
+    const reason = `height ${String(asked)} must be between 1 and the current blockchain height ${newest}`;
     return fail(INTERNAL, 'Internal error', reason);
   }
   const hash = hashOf(`block ${height}`);
@@ -80,9 +82,9 @@ function block(chain: Chain, params: Params): Outcome {
       block: {
         header: {
           version: { block: '11' },
-          chain_id: chain.chainId,
+          chain_id: node.chain.chainId,
           height: String(height),
-          time: timeAt(chain, height),
+          time: timeAt(node, height),
           last_block_id: lastId,
           last_commit_hash: hash,
           data_hash: hash,
@@ -94,7 +96,7 @@ function block(chain: Chain, params: Params): Outcome {
           evidence_hash: hash,
           proposer_address: hash.slice(0, 40),
         },
-        data: { txs: [] },
+        data: { txs: (node.chain.ledger.transactionsAt.get(height) ?? []).map(({ bytes }) => bytes) },
         evidence: { evidence: [] },
         last_commit: { height: String(height - 1), round: 0, block_id: lastId, signatures: [] },
       },
@@ -102,89 +104,62 @@ function block(chain: Chain, params: Params): Outcome {
   };
 }
 
-function accountResponse(address: string): Uint8Array {
-  const account = Buffer.concat([
-    writeBytes(1, address),
-    writeNumber(3, BigInt(paperAccountNumber(address))),
-  ]);
-  return writeBytes(
-    1,
-    Buffer.concat([writeBytes(1, '/cosmos.auth.v1beta1.BaseAccount'), writeBytes(2, account)]),
-  );
+function tx(node: PaperNode, params: Params): Outcome {
+  if (!node.settings.tx_index) return fail(INTERNAL, 'Internal error', 'transaction indexing is disabled');
+  const hash = Buffer.from(String(params['hash'] ?? ''), 'base64')
+    .toString('hex')
+    .toUpperCase();
+  const found = node.chain.ledger.transactions.get(hash);
+  if (!found || found.height > node.view.height)
+    return fail(INTERNAL, 'Internal error', `tx (${hash}) not found`);
+  const { height, index, code, codespace, log, bytes } = found;
+  return {
+    result: {
+      hash,
+      height: String(height),
+      index,
+      tx_result: {
+        code,
+        data: '',
+        log,
+        codespace,
+        gas_wanted: '1000000',
+        gas_used: '0',
+        events: [],
+      },
+      tx: bytes,
+    },
+  };
 }
 
-/** BlockRateLimitConfiguration with its field 4, short-term orders and cancels together. */
-function rateLimitResponse({ limit, blocks }: Chain['limit']): Uint8Array {
-  const rate = Buffer.concat([writeNumber(1, BigInt(blocks)), writeNumber(2, BigInt(limit))]);
-  return writeBytes(1, writeBytes(4, rate));
-}
-
-function abciQuery(chain: Chain, params: Params): Outcome {
-  const height = String(chain.ledger.height);
-  const answer = (code: number, log: string, value: Uint8Array | null): Outcome => ({
+function abciInfo(node: PaperNode): Outcome {
+  const { height } = node.view;
+  return {
     result: {
       response: {
-        code,
-        log,
-        info: '',
-        index: '0',
-        key: null,
-        value: value === null ? null : Buffer.from(value).toString('base64'),
-        proofOps: null,
-        height,
-        codespace: code === 0 ? '' : 'sdk',
+        data: 'dydxprotocol',
+        version: NODE_VERSION,
+        last_block_height: String(height),
+        last_block_app_hash: sha256(Buffer.from(`block ${height}`)).toString('base64'),
       },
     },
-  });
-  const data = Buffer.from(String(params['data'] ?? ''), 'hex');
-  switch (params['path']) {
-    case '/cosmos.auth.v1beta1.Query/Account': {
-      try {
-        const address = Buffer.from(bytesField(readFields(data), 1)).toString('utf8');
-        if (isDydxAddress(address)) return answer(0, '', accountResponse(address));
-        return answer(
-          22,
-          `rpc error: code = NotFound desc = account ${address} not found: key not found`,
-          null,
-        );
-      } catch {
-        return answer(2, 'tx parse error', null);
-      }
-    }
-    case '/dydxprotocol.clob.Query/BlockRateLimitConfiguration':
-      return answer(0, '', rateLimitResponse(chain.limit));
-    default:
-      return answer(6, `unknown query path: ${String(params['path'])}`, null);
-  }
+  };
 }
 
-export function answerQuery(chain: Chain, method: string, params: Params): Outcome {
+export function answerQuery(node: PaperNode, method: string, params: Params): Outcome {
   switch (method) {
     case 'status':
-      return status(chain);
+      return status(node);
     case 'health':
       return { result: {} };
     case 'abci_info':
-      return {
-        result: {
-          response: {
-            data: 'dydxprotocol',
-            version: NODE_VERSION,
-            last_block_height: String(chain.ledger.height),
-            last_block_app_hash: sha256(Buffer.from(`block ${chain.ledger.height}`)).toString('base64'),
-          },
-        },
-      };
+      return abciInfo(node);
     case 'block':
-      return block(chain, params);
+      return block(node, params);
     case 'abci_query':
-      return abciQuery(chain, params);
-    case 'tx': {
-      const hash = Buffer.from(String(params['hash'] ?? ''), 'base64')
-        .toString('hex')
-        .toUpperCase();
-      return fail(INTERNAL, 'Internal error', `tx (${hash}) not found`);
-    }
+      return { result: { response: abciQuery(node, params) } };
+    case 'tx':
+      return tx(node, params);
     default:
       return fail(-32601, 'Method not found', method);
   }

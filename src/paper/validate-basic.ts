@@ -1,22 +1,14 @@
 // Stateless validation of clob messages, in the order of the chain's ValidateBasic: the first violated rule gives
 // the code. Numbers are those of facts §2 and §3.2; nothing here depends on height, book or account.
 import { isDydxAddress } from './accounts.ts';
-import type { BatchCancel, CancelOrder, Message, PlaceOrder } from './decode.ts';
+import { type BatchCancel, type CancelOrder, FLAGS, type Message, type PlaceOrder, SIDE } from './message.ts';
 import { type Refusal, refuse, refuseClob } from './refusal.ts';
 
 const MAX_SUBACCOUNT_NUMBER = 128_000;
 const MAX_BATCH_CANCELS = 100;
 const MAX_BUILDER_FEE_PPM = 10_000;
 
-export const FLAGS = {
-  SHORT_TERM: 0,
-  CONDITIONAL: 32,
-  LONG_TERM: 64,
-  TWAP: 128,
-  TWAP_SUBORDER: 256,
-} as const;
 export const TIF = { DEFAULT: 0, IOC: 1, POST_ONLY: 2, FOK: 3 } as const;
-export const SIDE = { BUY: 1, SELL: 2 } as const;
 const KNOWN_FLAGS: readonly number[] = Object.values(FLAGS);
 
 function checkSubaccount(id: { owner: string; number: number } | undefined): Refusal | undefined {
@@ -116,7 +108,7 @@ export function validateBasic(message: Message): Refusal | undefined {
       return checkCancel(message.cancel);
     case 'batch_cancel':
       return checkBatchCancel(message.batch);
-    case 'other':
+    default:
       return undefined;
   }
 }

@@ -1,6 +1,5 @@
-// The validator as clients see it: CometBFT JSON-RPC over POST /. Answers have the shapes that the unmodified
-// v4-client-js decodes (facts §8). Short-term transactions never enter a block, so `tx` finds none, ever.
-import type { Chain } from './chain.ts';
+// A validator as clients see it: CometBFT JSON-RPC over POST /, one address a node. Answers have the shapes that the
+// unmodified v4-client-js decodes (facts §8).
 import type { Fault, Faults } from './faults.ts';
 import {
   dropConnection,
@@ -11,7 +10,8 @@ import {
   sendJson,
   sendTooManyRequests,
 } from './http-reply.ts';
-import type { Mempool, Submission } from './mempool.ts';
+import type { Network, Submission } from './network.ts';
+import type { PaperNode } from './node.ts';
 import { answerQuery, fail, INTERNAL, type Outcome, type Params } from './rpc-queries.ts';
 
 type Id = string | number | null;
@@ -49,15 +49,16 @@ const IS_PROCESSED: Readonly<Record<Extract<Fault, { on: 'broadcast' }>['action'
 
 function answerBroadcast(
   deps: ValidatorDeps,
+  node: PaperNode,
   exchange: Exchange,
   id: Id,
   method: string,
   bytes: Buffer,
 ): undefined {
-  const fault = deps.faults.take('broadcast');
+  const fault = deps.faults.take('broadcast', { node: node.index });
   const process = (): Outcome => {
     const { codespace = 'clob', code = 1, log = 'refused by an injected fault' } = fault?.params ?? {};
-    const submission = deps.mempool.submit(bytes, {
+    const submission = deps.network.submit(node, bytes, {
       ...(fault?.action === 'reject' ? { verdict: { codespace, code, log } } : {}),
       isLost: fault?.action === 'lose',
     });
@@ -96,13 +97,14 @@ function answerBroadcast(
   }
 }
 
-export type ValidatorDeps = { readonly chain: Chain; readonly mempool: Mempool; readonly faults: Faults };
+export type ValidatorDeps = { readonly network: Network; readonly faults: Faults };
 
 function isRecord(value: unknown): value is Params {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-export function answerRpc(deps: ValidatorDeps, exchange: Exchange, body: Buffer): undefined {
+export function answerRpc(deps: ValidatorDeps, node: PaperNode, exchange: Exchange, body: Buffer): undefined {
+  if (node.settings.is_down) return dropConnection(exchange);
   let parsed: unknown;
   try {
     parsed = JSON.parse(body.toString('utf8'));
@@ -121,10 +123,10 @@ export function answerRpc(deps: ValidatorDeps, exchange: Exchange, body: Buffer)
     if (typeof tx !== 'string') {
       return sendJson(exchange, 500, envelope(id, fail(-32602, 'Invalid params', 'tx must be base64 text')));
     }
-    return answerBroadcast(deps, exchange, id, method, Buffer.from(tx, 'base64'));
+    return answerBroadcast(deps, node, exchange, id, method, Buffer.from(tx, 'base64'));
   }
-  const fault = deps.faults.take('rpc');
+  const fault = deps.faults.take('rpc', { node: node.index, method });
   if (fault?.action === 'hang') return;
   if (fault?.action === 'http_502') return sendHtml(exchange, 502);
-  sendJson(exchange, 200, envelope(id, answerQuery(deps.chain, method, params)));
+  sendJson(exchange, 200, envelope(id, answerQuery(node, method, params)));
 }

@@ -98,10 +98,14 @@ export type ControlChange = Change & {
   readonly setAt: Date;
 };
 
-/** The newest first. */
-export async function listControlChanges(db: Database, limit: number): Promise<ControlChange[]> {
-  return db
-    .selectFrom('control_changes')
+/** The newest first. @param tenantId only those that hold over it */
+export async function listControlChanges(
+  db: Database,
+  { tenantId, limit }: { readonly tenantId?: string | undefined; readonly limit: number },
+): Promise<ControlChange[]> {
+  let query = db.selectFrom('control_changes');
+  if (tenantId !== undefined) query = query.where('tenant_id', 'in', ['', tenantId]);
+  return query
     .select([
       'id',
       'tenant_id as tenantId',

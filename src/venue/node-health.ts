@@ -55,12 +55,15 @@ export function rankNodes<Node extends SeenNode>(
   return nodes.toSorted((one, other) => heightOf(other) - heightOf(one));
 }
 
+/** What a busy machine adds to a round trip now and then. */
+const NOISE_MS = 16;
+
 /**
  * Nodes within a factor of two are equally fast and stay in the order in which they are configured: if the order
  * flickered, the next turn of the same bytes could be the same node again.
  */
-function speedClass({ latencyMs }: SeenNode): number {
-  return latencyMs === undefined ? 0 : Math.round(Math.log2(1 + latencyMs));
+function speedClass({ latencyMs = 0 }: SeenNode): number {
+  return Math.round(Math.log2(1 + latencyMs / NOISE_MS));
 }
 
 function heightOf({ status }: SeenNode): number {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { type Intent, parseIntent } from '../../src/core/intent.ts';
 import type { Market } from '../../src/core/market.ts';
-import { type OrderId, orderUuid } from '../../src/core/order-uuid.ts';
+import { LONG_TERM, type OrderId, orderUuid } from '../../src/core/order-uuid.ts';
 import type { Fill } from '../../src/core/ports.ts';
 import type { ProvenAttempt } from '../../src/core/proof.ts';
 import type { OrderFacts } from '../../src/core/reconcile.ts';
@@ -57,8 +57,8 @@ export function parsed(input: unknown): Intent {
   return result.intent;
 }
 
-export function identityOf(clientId: number): OrderId {
-  return { owner: 'dydx1owner', subaccountNumber: 0, clientId, clobPairId: 0, orderFlags: 0 };
+export function identityOf(clientId: number, orderFlags = 0): OrderId {
+  return { owner: 'dydx1owner', subaccountNumber: 0, clientId, clobPairId: 0, orderFlags };
 }
 
 /** OPEN, signed at block 100 for good-til-block 110. */
@@ -76,10 +76,17 @@ export function orderFacts(changes: Partial<OrderFacts> = {}, clientId = 1): Ord
     fillCount: 0,
     firstSignedHeight: 100,
     goodTilBlock: 110,
+    death: undefined,
     isCancelRequested: false,
     refusal: undefined,
     ...changes,
   };
+}
+
+/** OPEN, signed at block 100, with nothing shown of its end. */
+export function statefulFacts(changes: Partial<OrderFacts> = {}, clientId = 1): OrderFacts {
+  const uuid = orderUuid(identityOf(clientId, LONG_TERM));
+  return orderFacts({ orderUuid: uuid, goodTilBlock: undefined, ...changes }, clientId);
 }
 
 let fills = 0;
@@ -103,11 +110,14 @@ export function fillOf(order: OrderFacts, changes: Partial<Fill> = {}): Fill {
   };
 }
 
-/** Accepted in answer to its only transmission. */
+/** Of a short-term order, accepted in answer to its only transmission. */
 export function attemptOf(changes: Partial<Omit<ProvenAttempt, 'txHash'>> = {}): ProvenAttempt {
   const txBytes = changes.txBytes ?? Uint8Array.of(1, 2, 3);
   return {
     goodTilBlock: 110,
+    nonce: null,
+    included: undefined,
+    absent: undefined,
     signedHeight: 100,
     txBytes,
     txHash: createHash('sha256').update(txBytes).digest('hex').toUpperCase(),
@@ -117,4 +127,9 @@ export function attemptOf(changes: Partial<Omit<ProvenAttempt, 'txHash'>> = {}):
     code: 0,
     ...changes,
   };
+}
+
+/** Of a stateful order, accepted in answer to its only transmission; nothing is known of it on chain. */
+export function statefulAttempt(changes: Partial<Omit<ProvenAttempt, 'txHash'>> = {}): ProvenAttempt {
+  return attemptOf({ goodTilBlock: null, nonce: 1_772_600_000_000, ...changes });
 }

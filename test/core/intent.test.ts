@@ -1,5 +1,5 @@
-// What is an intent and what is none: every cell of the table, every bad value of every field, and that no payload
-// whatever makes the parser throw. One poisonous intent would take the other 99 of its job with it.
+// What is an intent and what is none: every bad value of every field, and that no payload whatever makes the parser
+// throw (cells.test.ts goes through the combinations). One poisonous intent would take the other 99 of its job with it.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
@@ -24,105 +24,7 @@ function refusals(input: unknown): readonly Refusal[] {
 const reasons = (input: unknown) =>
   [...new Set(refusals(input).map(({ field, code }) => `${field} ${code}`))].sort();
 
-describe('the table of type × time_in_force × post_only × reduce_only × good_til', () => {
-  type Kind = 'resting' | 'immediate' | 'conditional' | 'conditional_immediate';
-  /** A *_MARKET order is IOC at the venue whatever its time_in_force says (DESIGN §4). */
-  const KINDS: readonly (readonly [type: string, GTT: Kind, IOC: Kind])[] = [
-    ['MARKET', 'immediate', 'immediate'],
-    ['LIMIT', 'resting', 'immediate'],
-    ['STOP_MARKET', 'conditional_immediate', 'conditional_immediate'],
-    ['STOP_LIMIT', 'conditional', 'conditional_immediate'],
-    ['TAKE_PROFIT_MARKET', 'conditional_immediate', 'conditional_immediate'],
-    ['TAKE_PROFIT_LIMIT', 'conditional', 'conditional_immediate'],
-  ];
-  /** Columns: neither, good_til_blocks, good_til_time, both. */
-  const GOOD_TIL: Record<Kind, readonly (readonly string[])[]> = {
-    resting: [['good_til_blocks schema'], [], [], ['good_til_blocks schema']],
-    immediate: [
-      [],
-      ['good_til_blocks schema'],
-      ['good_til_time clob/3002'],
-      ['good_til_blocks schema', 'good_til_time clob/3002'],
-    ],
-    conditional: [
-      ['good_til_time schema'],
-      ['good_til_blocks schema', 'good_til_time schema'],
-      [],
-      ['good_til_blocks schema'],
-    ],
-    conditional_immediate: [
-      ['good_til_time schema'],
-      ['good_til_blocks schema', 'good_til_time schema'],
-      [],
-      ['good_til_blocks schema'],
-    ],
-  };
-  const GOOD_TIL_FIELDS: readonly Json[] = [
-    {},
-    { good_til_blocks: 10 },
-    { good_til_time: TIME },
-    { good_til_blocks: 10, good_til_time: TIME },
-  ];
-  const FLAGS: Record<Kind, { post_only: string[]; reduce_only: string[] }> = {
-    resting: { post_only: [], reduce_only: ['reduce_only clob/9003'] },
-    conditional: { post_only: [], reduce_only: ['reduce_only clob/9003'] },
-    immediate: { post_only: ['post_only clob/44'], reduce_only: [] },
-    conditional_immediate: { post_only: ['post_only clob/44'], reduce_only: [] },
-  };
-
-  function cellsOf(type: string): [string, Json, number][] {
-    const fields: Json = {
-      ...(type.endsWith('LIMIT') ? { price: '59000' } : {}),
-      ...(type.includes('_') ? { trigger_price: '58000' } : {}),
-    };
-    return [false, true].flatMap((post_only) =>
-      [false, true].flatMap((reduce_only) =>
-        GOOD_TIL_FIELDS.map((goodTil, column): [string, Json, number] => [
-          [post_only && 'post_only', reduce_only && 'reduce_only', ...Object.keys(goodTil)]
-            .filter(Boolean)
-            .join(' '),
-          {
-            client_id: 'c',
-            market: 'BTC-USD',
-            side: 'SELL',
-            size: '1',
-            type,
-            post_only,
-            reduce_only,
-            ...fields,
-            ...goodTil,
-          },
-          column,
-        ]),
-      ),
-    );
-  }
-
-  for (const [type, ...kinds] of KINDS) {
-    for (const [index, time_in_force] of (['GTT', 'IOC'] as const).entries()) {
-      const kind = kinds[index] ?? 'resting';
-      test(`${type} ${time_in_force} is accepted or refused as ${kind} in each of its 16 cells`, () => {
-        const found = cellsOf(type).map(([name, cell]) => [name, reasons({ ...cell, time_in_force })]);
-        const expected = cellsOf(type).map(([name, cell, column]) => {
-          const { post_only, reduce_only } = FLAGS[kind];
-          const flags = [
-            ...(cell['post_only'] ? post_only : []),
-            ...(cell['reduce_only'] ? reduce_only : []),
-          ];
-          return [name, [...(GOOD_TIL[kind][column] ?? []), ...flags].sort()];
-        });
-        expect(Object.fromEntries(found)).toEqual(Object.fromEntries(expected));
-        expect(Object.keys(Object.fromEntries(found))).toHaveLength(16);
-      });
-    }
-
-    test(`${type} FOK is refused in every cell, with the venue's code for a retired field`, () => {
-      for (const [name, cell] of cellsOf(type)) {
-        expect(reasons({ ...cell, time_in_force: 'FOK' }), name).toContain('time_in_force clob/48');
-      }
-    });
-  }
-
+describe('the time in force', () => {
   test('GTT with neither names both choices', () => {
     const [refusal] = refusals({ ...restingInput, good_til_blocks: undefined });
     expect(refusal?.reason).toMatch(/good_til_blocks.*good_til_time/);
@@ -143,34 +45,6 @@ describe('the table of type × time_in_force × post_only × reduce_only × good
       expect(parsed(stop).time_in_force).toBe('IOC');
     }
   });
-});
-
-describe('price and trigger_price', () => {
-  const REQUIRED: readonly (readonly [type: string, price: boolean, trigger: boolean])[] = [
-    ['MARKET', false, false],
-    ['LIMIT', true, false],
-    ['STOP_MARKET', false, true],
-    ['STOP_LIMIT', true, true],
-    ['TAKE_PROFIT_MARKET', false, true],
-    ['TAKE_PROFIT_LIMIT', true, true],
-  ];
-  for (const [type, needsPrice, needsTrigger] of REQUIRED) {
-    const words =
-      [needsPrice && 'a price', needsTrigger && 'a trigger'].filter(Boolean).join(' and ') || 'neither';
-    test(`${type} takes ${words}, no more and no less`, () => {
-      const goodTil = needsTrigger ? { good_til_time: TIME } : type === 'LIMIT' ? { good_til_blocks: 1 } : {};
-      const base: Json = { client_id: 'c', market: 'BTC-USD', side: 'BUY', size: '1', type, ...goodTil };
-      for (const price of [undefined, '59000']) {
-        for (const trigger_price of [undefined, '58000']) {
-          const expected = [
-            ...((price !== undefined) === needsPrice ? [] : ['price schema']),
-            ...((trigger_price !== undefined) === needsTrigger ? [] : ['trigger_price schema']),
-          ];
-          expect(reasons({ ...base, price, trigger_price })).toEqual(expected);
-        }
-      }
-    });
-  }
 });
 
 describe('the smallest intent', () => {

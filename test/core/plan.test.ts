@@ -1,18 +1,33 @@
 // From an intent to the venue's integers: refused with field and code, or exactly what was asked for.
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
+  goodTilSeconds,
   type Plannable,
   type Planned,
   type PlanSettings,
   planOrder,
   resignedOrder,
   type SignedContent,
+  signedId,
   venueOrder,
 } from '../../src/core/plan.ts';
+import { subticksToPrice } from '../../src/core/quantize.ts';
+import { PAPER_MARKETS } from '../../src/paper/markets.ts';
 import { BTC_USD, type Json, marketInput, PEPE_USD, parsed, restingInput } from './builders.ts';
 
 const SETTINGS: PlanSettings = { marketSlippagePpm: 10_000, iocGoodTilBlocks: 5 };
+const TIME = '2026-03-05T00:00:00Z';
 const IOC: Json = { ...restingInput, time_in_force: 'IOC', good_til_blocks: undefined };
+
+const stopInput: Json = {
+  ...restingInput,
+  type: 'STOP_LIMIT',
+  trigger_price: '58000',
+  good_til_blocks: undefined,
+  good_til_time: TIME,
+};
+const stopMarketInput: Json = { ...stopInput, type: 'STOP_MARKET', price: undefined };
 
 const plan = (input: Json, market: typeof BTC_USD | undefined = BTC_USD) =>
   planOrder(parsed(input), market, SETTINGS);
@@ -24,6 +39,31 @@ const refusal = (result: Planned) =>
   result.ok ? undefined : `${result.refusal.field} ${result.refusal.code}`;
 
 describe('an order becomes', () => {
+  test('for LIMIT good_til_time, a long-term order to the second', () => {
+    const input = { ...restingInput, good_til_blocks: undefined, good_til_time: '2026-03-05T00:00:00.999Z' };
+    expect(planned(plan(input))).toEqual({
+      clobPairId: 0,
+      orderFlags: 64,
+      side: 'BUY',
+      quantums: 2_500_000_000n,
+      subticks: 5_900_000_000n,
+      timeInForce: 'GTT',
+      reduceOnly: false,
+      clientMetadata: 0,
+      goodTilBlockTime: 1_772_668_800,
+    });
+  });
+
+  test('for STOP_LIMIT, a conditional order at its own price', () => {
+    expect(planned(plan(stopInput))).toMatchObject({
+      orderFlags: 32,
+      subticks: 5_900_000_000n,
+      timeInForce: 'GTT',
+      condition: { type: 'STOP_LOSS', triggerSubticks: 5_800_000_000n },
+      goodTilBlockTime: 1_772_668_800,
+    });
+  });
+
   test('for LIMIT GTT, a resting short-term order of as many blocks as asked', () => {
     expect(planned(plan({ ...restingInput, good_til_blocks: 7 }))).toEqual({
       clobPairId: 0,
@@ -72,6 +112,55 @@ describe('an order becomes', () => {
   });
 });
 
+describe('the worst price of a market type', () => {
+  const subticks = (input: Json, market = BTC_USD) => planned(plan(input, market)).subticks;
+
+  for (const type of ['STOP_MARKET', 'TAKE_PROFIT_MARKET']) {
+    test(`is for ${type} the trigger price and the slippage limit, whatever the oracle says`, () => {
+      for (const oraclePrice of ['60000', '1', '']) {
+        const market = { ...BTC_USD, oraclePrice };
+        expect(subticks({ ...stopMarketInput, type }, market)).toBe(5_858_000_000n); // 58000 × 1.01
+        expect(subticks({ ...stopMarketInput, type, side: 'SELL' }, market)).toBe(5_742_000_000n);
+      }
+    });
+  }
+
+  test('lies on the grid, a part of a tick nearer to the trigger than the limit', () => {
+    const at = (trigger_price: string, side: string) => subticks({ ...stopMarketInput, trigger_price, side });
+    expect(at('58051', 'BUY')).toBe(5_863_100_000n); // 58631.51
+    expect(at('58051', 'SELL')).toBe(5_747_100_000n); // 57470.49
+  });
+
+  test('is never further from the trigger than the limit, on every market and for every trigger on its grid', () => {
+    const rows = fc.record({
+      paper: fc.constantFrom(...PAPER_MARKETS),
+      side: fc.constantFrom('BUY', 'SELL'),
+      type: fc.constantFrom('STOP_MARKET', 'TAKE_PROFIT_MARKET'),
+      // From 100 ticks on, so that 1 % of it is a tick at least.
+      ticks: fc.bigInt({ min: 100n, max: 10n ** 6n }),
+    });
+    fc.assert(
+      fc.property(rows, ({ paper, side, type, ticks }) => {
+        const market = { ...paper, status: 'ACTIVE', oraclePrice: '1' };
+        const trigger = ticks * market.subticksPerTick;
+        const input = {
+          ...stopMarketInput,
+          market: market.ticker,
+          size: market.stepSize,
+          trigger_price: subticksToPrice(trigger, market),
+          side,
+          type,
+        };
+        const worst = subticks(input, market);
+        const distance = side === 'BUY' ? worst - trigger : trigger - worst;
+        expect(distance * 100n <= trigger).toBe(true);
+        expect((distance + market.subticksPerTick) * 100n > trigger).toBe(true);
+        expect(worst % market.subticksPerTick).toBe(0n);
+      }),
+    );
+  });
+});
+
 describe('an order is refused', () => {
   const unknownMarket = (input: Json) => planOrder(parsed(input), undefined, SETTINGS);
 
@@ -87,16 +176,13 @@ describe('an order is refused', () => {
     });
   }
 
-  for (const type of ['STOP_MARKET', 'STOP_LIMIT', 'TAKE_PROFIT_MARKET', 'TAKE_PROFIT_LIMIT'] as const) {
-    test(`as ${type}, which this version does not carry`, () => {
-      const order: Plannable = { ...parsed(restingInput), type, good_til_time: '2026-03-05T00:00:00Z' };
-      expect(refusal(planOrder(order, BTC_USD, SETTINGS))).toBe('type unsupported');
+  test('with the reason why its market is closed: for now, or for good', () => {
+    expect(plan(restingInput, { ...BTC_USD, status: 'PAUSED' })).toMatchObject({
+      refusal: { reason: 'BTC-USD is PAUSED: the venue takes no orders for it now' },
     });
-  }
-
-  test('as a stateful LIMIT, which this version does not carry', () => {
-    const input = { ...restingInput, good_til_blocks: undefined, good_til_time: '2026-03-05T00:00:00Z' };
-    expect(refusal(plan(input))).toBe('good_til_time unsupported');
+    expect(plan(restingInput, { ...BTC_USD, status: 'FINAL_SETTLEMENT' })).toMatchObject({
+      refusal: { reason: expect.stringMatching(/^BTC-USD is being settled for good/) },
+    });
   });
 
   test('when its size is off the grid, naming the step; nothing is rounded', () => {
@@ -110,6 +196,26 @@ describe('an order is refused', () => {
     const result = plan({ ...restingInput, price: '59000.5' });
     expect(refusal(result)).toBe('price clob/12');
     expect(result).toMatchObject({ refusal: { reason: expect.stringContaining('tick 1 of BTC-USD') } });
+  });
+
+  test('when its trigger price is off the grid, naming the tick', () => {
+    const result = plan({ ...stopInput, trigger_price: '58000.5' });
+    expect(refusal(result)).toBe('trigger_price clob/12');
+    expect(result).toMatchObject({ refusal: { reason: expect.stringContaining('tick 1 of BTC-USD') } });
+  });
+
+  test('when a conditional row has no trigger price', () => {
+    for (const trigger_price of [undefined, null]) {
+      const row: Plannable = { ...parsed(stopInput), trigger_price };
+      expect(refusal(planOrder(row, BTC_USD, SETTINGS))).toBe('trigger_price clob/12');
+    }
+  });
+
+  test('when a conditional row has no time, for the venue has no conditional order that ends with a block', () => {
+    for (const good_til_time of [undefined, null]) {
+      const row: Plannable = { ...parsed(stopInput), good_til_time, good_til_blocks: 5 };
+      expect(refusal(planOrder(row, BTC_USD, SETTINGS))).toBe('good_til_time schema');
+    }
   });
 
   test('when a LIMIT row has no price', () => {
@@ -130,53 +236,102 @@ describe('an order is refused', () => {
       expect(refusal(plan(marketInput, { ...BTC_USD, oraclePrice }))).toBe('market clob/12');
     }
   });
-});
 
-test('a row is planned like the intent that it was made of', () => {
-  const row: Plannable = { ...parsed(restingInput), good_til_time: null };
-  expect(planOrder(row, BTC_USD, SETTINGS)).toEqual(plan(restingInput));
-});
-
-test('the venue order lives as many blocks above the height as planned', () => {
-  const order = venueOrder(planned(plan(restingInput)), 'dydx1owner', 3, 4_294_967_295, 1000);
-  expect(order).toEqual({
-    id: { owner: 'dydx1owner', subaccountNumber: 3, clientId: 4_294_967_295, clobPairId: 0, orderFlags: 0 },
-    side: 'BUY',
-    quantums: 2_500_000_000n,
-    subticks: 5_900_000_000n,
-    timeInForce: 'GTT',
-    reduceOnly: false,
-    clientMetadata: 0,
-    goodTilBlock: 1010,
+  test('as STOP_MARKET when its worst price would lie below the first tick', () => {
+    const settings = { ...SETTINGS, marketSlippagePpm: 1_000_000 };
+    const selling = parsed({ ...stopMarketInput, side: 'SELL' });
+    const result = planOrder(selling, BTC_USD, settings);
+    expect(refusal(result)).toBe('market clob/12');
+    expect(result).toMatchObject({ refusal: { reason: expect.stringContaining('58000') } });
   });
 });
 
+test('a row is planned like the intent that it was made of', () => {
+  const row: Plannable = { ...parsed(restingInput), good_til_time: null, trigger_price: null };
+  expect(planOrder(row, BTC_USD, SETTINGS)).toEqual(plan(restingInput));
+  const stop: Plannable = { ...parsed(stopInput), good_til_time: new Date(TIME), good_til_blocks: null };
+  expect(planOrder(stop, BTC_USD, SETTINGS)).toEqual(plan(stopInput));
+});
+
+describe('the venue order', () => {
+  const id = { owner: 'dydx1owner', subaccountNumber: 3, clientId: 4_294_967_295, clobPairId: 0 };
+
+  test('lives as many blocks above the height as planned', () => {
+    const order = venueOrder(planned(plan(restingInput)), 'dydx1owner', 3, 4_294_967_295, 1000);
+    expect(order).toEqual({
+      id: { ...id, orderFlags: 0 },
+      side: 'BUY',
+      quantums: 2_500_000_000n,
+      subticks: 5_900_000_000n,
+      timeInForce: 'GTT',
+      reduceOnly: false,
+      clientMetadata: 0,
+      goodTilBlock: 1010,
+    });
+  });
+
+  test('of a stateful order ends at its time, whatever the height', () => {
+    for (const height of [1, 1000]) {
+      const order = venueOrder(planned(plan(stopInput)), 'dydx1owner', 3, 4_294_967_295, height);
+      expect(order).toEqual({
+        id: { ...id, orderFlags: 32 },
+        side: 'BUY',
+        quantums: 2_500_000_000n,
+        subticks: 5_900_000_000n,
+        timeInForce: 'GTT',
+        reduceOnly: false,
+        clientMetadata: 0,
+        condition: { type: 'STOP_LOSS', triggerSubticks: 5_800_000_000n },
+        goodTilBlockTime: 1_772_668_800,
+      });
+    }
+  });
+});
+
+test('a time is cut to whole seconds, never later than asked for; without one there is none', () => {
+  expect(goodTilSeconds('2026-03-05T00:00:00.999Z')).toBe(1_772_668_800);
+  expect(goodTilSeconds(new Date('2026-03-05T00:00:00Z'))).toBe(1_772_668_800);
+  expect([goodTilSeconds(null), goodTilSeconds(undefined)]).toEqual([undefined, undefined]);
+});
+
 describe('signing again', () => {
+  const { good_til_blocks: _, ...unending } = restingInput;
   const INPUTS: Readonly<Record<string, Json>> = {
     'LIMIT GTT': restingInput,
     'post-only LIMIT': { ...restingInput, post_only: true },
     'LIMIT IOC': IOC,
     MARKET: marketInput,
     'reduce-only MARKET SELL': { ...marketInput, side: 'SELL', reduce_only: true },
+    'long-term LIMIT': { ...unending, good_til_time: TIME },
+    'long-term post-only LIMIT': { ...unending, good_til_time: TIME, post_only: true },
+    STOP_LIMIT: stopInput,
+    'post-only TAKE_PROFIT_LIMIT': { ...stopInput, type: 'TAKE_PROFIT_LIMIT', post_only: true },
+    'reduce-only STOP_LIMIT IOC': { ...stopInput, time_in_force: 'IOC', reduce_only: true },
+    STOP_MARKET: stopMarketInput,
+    'reduce-only TAKE_PROFIT_MARKET': { ...stopMarketInput, type: 'TAKE_PROFIT_MARKET', reduce_only: true },
   };
   for (const [name, input] of Object.entries(INPUTS)) {
-    test(`changes nothing of a ${name} but the good-til-block`, () => {
+    const isStateful = 'good_til_time' in input;
+    test(`changes nothing of a ${name}${isStateful ? '' : ' but the good-til-block'}`, () => {
       const intent = parsed(input);
       const first = venueOrder(planned(plan(input)), 'dydx1owner', 3, 7, 1000);
       const content: SignedContent = {
-        owner: 'dydx1owner',
-        subaccountNumber: 3,
-        clientId: 7,
-        clobPairId: BTC_USD.clobPairId,
+        ...first.id,
         side: intent.side,
         type: intent.type,
         timeInForce: intent.time_in_force,
         quantums: first.quantums,
         subticks: first.subticks,
+        triggerSubticks: first.condition?.triggerSubticks,
         reduceOnly: intent.reduce_only,
         postOnly: intent.post_only,
       };
-      expect(resignedOrder(content, 1020)).toEqual({ ...first, goodTilBlock: 1020 });
+      expect(signedId(content)).toEqual(first.id);
+      if (isStateful) {
+        expect(resignedOrder(content, { goodTilBlockTime: 1_772_668_800 })).toEqual(first);
+      } else {
+        expect(resignedOrder(content, { goodTilBlock: 1020 })).toEqual({ ...first, goodTilBlock: 1020 });
+      }
     });
   }
 });

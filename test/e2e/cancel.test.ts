@@ -45,7 +45,10 @@ test('an order that was never sent ends as CANCELLED at once, and is never sent'
   await router.submitter();
   await router.settled([intent]);
   const { order, attempts } = await storyOf(router, 'unsent');
-  expect(order).toMatchObject({ status: 'CANCELLED', status_reason: 'never sent: cancelled before it was sent' });
+  expect(order).toMatchObject({
+    status: 'CANCELLED',
+    status_reason: 'never sent: cancelled before it was sent',
+  });
   expect(attempts).toEqual([]);
   expect(router.paper.truth().orders).toEqual([]);
 });
@@ -91,7 +94,11 @@ test('a resting stateful order is cancelled on chain, long before its time', asy
   await router.client.cancel('on-chain');
   await router.settled([intent]);
   const { order, attempts, cancels } = await storyOf(router, 'on-chain');
-  expect(order).toMatchObject({ status: 'CANCELLED', status_reason: 'cancelled', death: { cause: 'removed' } });
+  expect(order).toMatchObject({
+    status: 'CANCELLED',
+    status_reason: 'cancelled',
+    death: { cause: 'removed' },
+  });
   expect(attempts).toHaveLength(1);
   expect(cancels.map(({ outcome }) => outcome)).toContain('accepted');
   expect(await router.findings()).toEqual([]);
@@ -121,7 +128,8 @@ test('the answer to a cancel is lost, refused for now or in doubt, and the order
   router.paper.faults.add({ on: 'broadcast', action: 'reject', every: 3, params });
   for (const { client_id } of intents) await router.client.cancel(client_id);
   await router.settled(intents);
-  for (const { client_id } of intents) expect((await storyOf(router, client_id)).order.status).toBe('CANCELLED');
+  for (const { client_id } of intents)
+    expect((await storyOf(router, client_id)).order.status).toBe('CANCELLED');
   expect(await router.findings()).toEqual([]);
 });
 

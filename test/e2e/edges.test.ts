@@ -181,7 +181,13 @@ async function withOneFill(router: TestRouter) {
     const page: FillsPage = { fills: seen, totalResults: total };
     return reconcileSubaccount(
       {
-        indexer: { height: async () => height, fills: async () => page, markets: async () => [] },
+        indexer: {
+          height: async () => height,
+          fills: async () => page,
+          markets: async () => [],
+          hasOrder: async () => false,
+          equity: async () => undefined,
+        },
         listCursors: async () => [],
         chainHeight: () => chainHeight,
         book: (report) => bookReport(router.db, report, 1),

@@ -39,7 +39,7 @@ test('2,000 mixed orders of two submitters end final, once, with exact fills, th
     paper: {
       blockMs: 100,
       statefulRateLimits: [{ limit: 100, blocks: 10 }],
-      equityTiers: [{ usdc: '0', limit: 10_000 }],
+      equityTiers: [{ usd: '0', limit: 10_000 }],
     },
     settings: { IOC_GOOD_TIL_BLOCKS: '20', VALIDATOR_TIMEOUT_MS: '1000', RESEND_AFTER_MS: '2000' },
   });

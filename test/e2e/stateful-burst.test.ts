@@ -13,7 +13,7 @@ const LIMITS = [
 
 test('200 stateful orders offered in one millisecond to four workers all land, each with a nonce of its own, within the limits of the chain', async () => {
   await using router = await startTestRouter({
-    paper: { blockMs: 20, statefulRateLimits: LIMITS, equityTiers: [{ usdc: '0', limit: 10_000 }] },
+    paper: { blockMs: 20, statefulRateLimits: LIMITS, equityTiers: [{ usd: '0', limit: 10_000 }] },
     settings: { VALIDATOR_TIMEOUT_MS: '3000', RESEND_AFTER_MS: '5000' },
   });
   await router.reconciler();

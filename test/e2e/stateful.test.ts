@@ -32,7 +32,13 @@ test('long-term orders end as filled, or expired at their time', async () => {
   await using router = await startTestRouter();
   const crosses: Named = { ...base, client_id: 'crosses', price: '63000', good_til_time: inMs(60_000) };
   const rests: Named = { ...base, client_id: 'rests', price: '57000', good_til_time: inMs(4_000) };
-  const post: Named = { ...base, client_id: 'post', price: '57000', post_only: true, good_til_time: inMs(4_000) };
+  const post: Named = {
+    ...base,
+    client_id: 'post',
+    price: '57000',
+    post_only: true,
+    good_til_time: inMs(4_000),
+  };
   await trade(router, [crosses, rests, post]);
   expect((await storyOf(router, 'crosses')).order).toMatchObject({ status: 'FILLED', order_flags: 64 });
   for (const name of ['rests', 'post']) {
@@ -67,8 +73,21 @@ test('conditional orders trigger and fill, or expire untriggered', async () => {
     // The price of the paper exchange stays within 3 % of 60000: a buy stop at 50000 is past it at once.
     { ...base, client_id: 'stop-market', type: 'STOP_MARKET', ...triggered, trigger_price: '59000' },
     { ...base, client_id: 'stop-limit', type: 'STOP_LIMIT', price: '66000', ...triggered },
-    { ...base, client_id: 'take-profit', type: 'TAKE_PROFIT_LIMIT', price: '66000', ...triggered, trigger_price: '65000' },
-    { ...base, client_id: 'waits', type: 'TAKE_PROFIT_MARKET', trigger_price: '40000', good_til_time: inMs(4_000) },
+    {
+      ...base,
+      client_id: 'take-profit',
+      type: 'TAKE_PROFIT_LIMIT',
+      price: '66000',
+      ...triggered,
+      trigger_price: '65000',
+    },
+    {
+      ...base,
+      client_id: 'waits',
+      type: 'TAKE_PROFIT_MARKET',
+      trigger_price: '40000',
+      good_til_time: inMs(4_000),
+    },
   ];
   await trade(router, intents);
   for (const name of ['stop-limit', 'take-profit']) {
@@ -91,7 +110,6 @@ const LOST: readonly Parameters<TestRouter['paper']['faults']['add']>[0][] = [
   { on: 'broadcast', action: 'empty', count: 2 },
   { on: 'broadcast', action: 'unknown_outcome', count: 2 },
   { on: 'broadcast', action: 'reject', params: { codespace: 'clob', code: 5001, log: 'limited' }, count: 2 },
-  { on: 'broadcast', action: 'reject', params: { codespace: 'new', code: 77, log: 'never seen' }, count: 2 },
 ];
 
 test.for(LOST.map((fault) => [JSON.stringify(fault), fault] as const))(
@@ -108,6 +126,21 @@ test.for(LOST.map((fault) => [JSON.stringify(fault), fault] as const))(
     expect(transactions.filter(({ code }) => code === 0)).toHaveLength(1);
   },
 );
+
+test('a code that nobody has seen is doubt: the same bytes, and then the proof that nothing came of them', async () => {
+  await using router = await startTestRouter();
+  const params = { codespace: 'new', code: 77, log: 'never seen' };
+  router.paper.faults.add({ on: 'broadcast', action: 'reject', params, count: 1 });
+  const intent: Named = { ...base, client_id: 'unheard-of', price: '63000', good_til_time: inMs(120_000) };
+  await router.submitter();
+  await router.reconciler();
+  await router.client.enqueue(intent);
+  await router.settled([intent], 90_000);
+  const { order, attempts } = await storyOf(router, 'unheard-of');
+  expect(order.status).toBe('FILLED');
+  expect(attempts.map(({ transmissions }) => transmissions)).toEqual([2, 1]);
+  expect(await router.findings()).toEqual([]);
+}, 120_000);
 
 test('an accepted transaction that nobody else heard of is shown dead, and the order lands with another nonce', async () => {
   await using router = await startTestRouter();

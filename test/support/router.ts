@@ -81,7 +81,7 @@ export async function startTestRouter(options: TestRouterOptions = {}): Promise<
     ...FAST,
     DATABASE_URL: asLogin(database.url, 'worker'),
     ...(where.redisUrl === undefined ? {} : { REDIS_URL: where.redisUrl, QUEUE_PREFIX: where.queuePrefix }),
-    DYDX_VALIDATOR_URLS: paper.url,
+    DYDX_VALIDATOR_URLS: paper.nodes.join(','),
     DYDX_INDEXER_URL: paper.url,
     ...options.settings,
   };

@@ -178,6 +178,60 @@ describe('markets', () => {
   });
 });
 
+const NOT_FOUND = json({ errors: [{ msg: 'no such thing' }] }, 404);
+
+describe('hasOrder', () => {
+  const { orderId: id } = FILL;
+
+  test('is true for a row of that order, whatever its status', async () => {
+    server.answer = json({ id, status: 'BEST_EFFORT_CANCELED', size: '1' });
+    expect(await indexer.hasOrder(id)).toBe(true);
+    expect(server.paths).toEqual([`GET /v4/orders/${id}`]);
+  });
+
+  test("is false for the indexer's own 404, which is asked for once", async () => {
+    server.answer = NOT_FOUND;
+    expect(await indexer.hasOrder(id)).toBe(false);
+    expect(server.paths).toHaveLength(1);
+  });
+
+  test("a gateway's 404 is a failure, and so is another order", async () => {
+    server.answer = text('<html>not here</html>', 404);
+    expect(await failure(indexer.hasOrder(id))).toMatchObject({ status: 404 });
+    server.answer = json({}, 404);
+    expect(await failure(indexer.hasOrder(id))).toMatchObject({ status: 404 });
+    server.answer = json({ id: FILL.id });
+    expect((await failure(indexer.hasOrder(id))).message).toMatch(/id: is 0ef4a74e/);
+    server.answer = json({});
+    expect((await failure(indexer.hasOrder(id))).message).toMatch(/malformed answer/);
+    server.answer = json({ errors: [{ msg: 'Too many requests' }] }, 429);
+    expect(await failure(indexer.hasOrder(id))).toMatchObject({ status: 429 });
+  });
+});
+
+describe('equity', () => {
+  test('is the decimal of the subaccount, negative ones included', async () => {
+    server.answer = json({ subaccount: { equity: '-12.5', freeCollateral: '0' } });
+    expect(await indexer.equity('dydx1abc', 3)).toBe('-12.5');
+    expect(server.paths).toEqual(['GET /v4/addresses/dydx1abc/subaccountNumber/3']);
+  });
+
+  test('is undefined for a subaccount that was never funded', async () => {
+    server.answer = NOT_FOUND;
+    expect(await indexer.equity('dydx1abc', 0)).toBeUndefined();
+  });
+
+  test.each([{ subaccount: { equity: 5 } }, { subaccount: { equity: '1e3' } }, { subaccount: {} }, {}])(
+    '%j is malformed',
+    async (answer) => {
+      server.answer = json(answer);
+      expect((await failure(indexer.equity('a', 0))).message).toMatch(
+        /malformed answer to .*subaccountNumber\/0/,
+      );
+    },
+  );
+});
+
 describe('failures', () => {
   test('429 carries the status and Retry-After, which is in milliseconds', async () => {
     server.answer = json({ errors: [{ msg: 'Too many requests' }] }, 429, { 'retry-after': '432' });
@@ -246,4 +300,13 @@ test.each([
   await watched.height().catch(() => {});
   await watched.close();
   expect(told).toEqual(result === 'ok' ? ['ok'] : [result, result]);
+});
+
+test('an absence that was asked for is told as an answer', async () => {
+  const told: string[] = [];
+  const watched = createIndexer({ url: server.url, timeoutMs: 250, onRequest: (one) => told.push(one) });
+  server.answer = NOT_FOUND;
+  await watched.equity('dydx1abc', 0);
+  await watched.close();
+  expect(told).toEqual(['ok']);
 });

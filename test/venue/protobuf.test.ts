@@ -17,6 +17,21 @@ test('fields are read back as they were written', () => {
   );
 });
 
+test('of a repeated field all values are there in order; of one that must not repeat the last one counts', () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ minLength: 1 }), { minLength: 1 }), fc.nat(), (values, number) => {
+      const message = readMessage(
+        Buffer.concat([...values.map((value) => bytesField(2, value)), uint64Field(3, BigInt(number))]),
+      );
+      expect(message?.everyBytes(2).map((value) => Buffer.from(value))).toEqual(
+        values.map((v) => Buffer.from(v)),
+      );
+      expect(Buffer.from(message?.bytes(2) ?? []).equals(values.at(-1) ?? new Uint8Array(0))).toBe(true);
+      expect(message?.everyBytes(9)).toEqual([]);
+    }),
+  );
+});
+
 test('empty fields are left out', () => {
   expect(uint64Field(4, 0n)).toHaveLength(0);
   expect(bytesField(1, new Uint8Array(0))).toHaveLength(0);

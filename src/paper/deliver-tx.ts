@@ -1,0 +1,41 @@
+// DeliverTx: one transaction of the block that is being built → its result. Replay protection and signature first: a
+// transaction that fails there leaves its nonce free; one that fails later has used it up.
+import { authorize } from './authorize.ts';
+import type { Transaction } from './decode.ts';
+import type { BlockTransaction } from './facts.ts';
+import { replayAt } from './ledger.ts';
+import { ownerOf } from './message.ts';
+import { type Refusal, refuse } from './refusal.ts';
+import { takeNonce } from './replay.ts';
+import { runMessages } from './run-messages.ts';
+import type { StatefulView } from './stateful-rules.ts';
+
+/** The state after the last block, and the height and time of the block that is being built on it. */
+export type BlockView = StatefulView & { readonly nextHeight: number; readonly blockTimeMs: number };
+
+function checkEntrance(view: BlockView, chainId: string, tx: Transaction): Refusal | undefined {
+  const { uncommitted, ledger } = view;
+  const [first] = tx.messages;
+  const owner = first ? ownerOf(first) : '';
+  if (tx.timeoutHeight > 0 && view.nextHeight > tx.timeoutHeight)
+    return refuse('sdk', 30, 'tx timeout height');
+  const account = uncommitted.accounts.get(owner) ?? replayAt(ledger, owner, view.height);
+  const { replay, reason } = takeNonce(account, tx.sequence, view.blockTimeMs);
+  if (!replay) return refuse('sdk', 32, reason);
+  const forged = authorize(ledger, chainId, tx, owner);
+  if (!forged) uncommitted.accounts.set(owner, replay);
+  return forged;
+}
+
+export function deliverTx(view: BlockView, chainId: string, tx: Transaction): BlockTransaction {
+  const refusedAtEntrance = checkEntrance(view, chainId, tx);
+  const refusal = refusedAtEntrance ?? runMessages(view, tx.messages);
+  return {
+    hash: tx.hash,
+    bytes: Buffer.from(tx.bytes).toString('base64'),
+    code: refusal?.code ?? 0,
+    codespace: refusal?.codespace ?? '',
+    log: refusal?.log ?? '',
+    tookNonce: refusedAtEntrance === undefined,
+  };
+}

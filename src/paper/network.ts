@@ -1,0 +1,133 @@
+// Several nodes over one chain. What a node accepts from a client it tells the others, at once or some blocks later;
+// refusals there are silent. Blocks are made of what has reached node 0; the others follow at their own lag, and no
+// node's height ever goes back.
+import { sha256 } from '../chain/ecdsa.ts';
+import { isDydxAddress } from './accounts.ts';
+import { isForged } from './authorize.ts';
+import type { Chain } from './chain.ts';
+import { decodeTransaction, type Transaction } from './decode.ts';
+import { deliveryOf } from './delivery.ts';
+import type { Delivery } from './facts.ts';
+import { isLive } from './ledger.ts';
+import { commitNext, markSeen, receiveTx } from './mempool.ts';
+import { isShortTerm } from './message.ts';
+import { changeSettings, createNode, type NodeChange, type NodeLimits, type PaperNode } from './node.ts';
+import { type Refusal, refuse } from './refusal.ts';
+
+export type Submission =
+  | { readonly kind: 'seen' }
+  | { readonly kind: 'checked'; readonly hash: string; readonly refusal: Refusal | undefined };
+
+export type SubmitOptions = {
+  /** answered in place of CheckTx */
+  readonly verdict?: Refusal;
+  /** accepted, but never reaches the proposer */
+  readonly isLost?: boolean;
+};
+
+/** Accepted by a node and due at another. */
+type Rumour = { readonly to: PaperNode; readonly tx: Transaction; readonly dueHeight: number };
+
+export type Network = {
+  readonly nodes: readonly PaperNode[];
+  /** A client's transaction at one node. */
+  readonly submit: (node: PaperNode, bytes: Uint8Array, options?: SubmitOptions) => Submission;
+  readonly produceBlock: () => void;
+  readonly setNode: (index: number, change: NodeChange) => PaperNode;
+  /** Orders (uuids) that are in no block yet, but on their way to the proposer or into its next block. */
+  readonly pendingOrders: () => ReadonlySet<string>;
+};
+
+export function createNetwork(
+  chain: Chain,
+  options: { readonly nodes: number; readonly gossipBlocks: number; readonly limits: NodeLimits },
+): Network {
+  const nodes = Array.from({ length: options.nodes }, (_, index) => createNode(chain, index, options.limits));
+  const proposerTransactions = (): Transaction[] =>
+    (nodes[0]?.pool ?? []).filter(({ isLost }) => !isLost).map(({ tx }) => tx);
+  let rumours: Rumour[] = [];
+
+  const follow = (node: PaperNode): void => {
+    const height = chain.ledger.height - node.settings.lag_blocks;
+    while (node.view.height < height) commitNext(node);
+  };
+
+  const deliver = ({ to, tx }: Rumour): void => {
+    const refusal = markSeen(to, tx.hash) ? receiveTx(to, tx, 'gossip', false) : undefined;
+    if (to.isProposer && refusal) noteLost(chain, tx);
+  };
+
+  const gossip = (from: PaperNode, tx: Transaction): void => {
+    for (const to of nodes) {
+      if (to === from) continue;
+      const rumour = { to, tx, dueHeight: chain.ledger.height + options.gossipBlocks };
+      if (options.gossipBlocks === 0) deliver(rumour);
+      else rumours.push(rumour);
+    }
+  };
+
+  const check = (node: PaperNode, tx: Transaction, isLost: boolean): Refusal | undefined => {
+    const isSilent = !node.settings.gossip;
+    const isUnheard = isLost || (isSilent && !node.isProposer);
+    const refusal = receiveTx(node, tx, 'client', isUnheard);
+    if (refusal) {
+      if (!isForged(refusal)) for (const delivery of deliveriesOf(tx, false)) chain.record(delivery);
+      return refusal;
+    }
+    // A short-term placement has told the ledger itself, with the match that it made.
+    if (!tx.messages.every(isShortTerm)) {
+      for (const delivery of deliveriesOf(tx, true)) chain.record(delivery);
+      if (isUnheard) noteLost(chain, tx);
+    }
+    if (!isLost && !isSilent) gossip(node, tx);
+    return undefined;
+  };
+
+  return {
+    nodes,
+    submit(node, bytes, { verdict, isLost = false } = {}) {
+      const hash = sha256(bytes).toString('hex').toUpperCase();
+      if (!markSeen(node, hash)) return { kind: 'seen' };
+      const tx = verdict ? undefined : decodeTransaction(bytes, hash);
+      const refusal = verdict ?? (tx ? check(node, tx, isLost) : refuse('sdk', 2, 'tx parse error'));
+      if (refusal) chain.record({ t: 'refusal', codespace: refusal.codespace, code: refusal.code });
+      return { kind: 'checked', hash, refusal };
+    },
+    produceBlock() {
+      chain.produceBlock(proposerTransactions());
+      for (const node of nodes) follow(node);
+      const due = rumours.filter(({ dueHeight }) => dueHeight <= chain.ledger.height);
+      rumours = rumours.filter(({ dueHeight }) => dueHeight > chain.ledger.height);
+      for (const rumour of due) deliver(rumour);
+    },
+    setNode(index, change) {
+      const node = nodes[index];
+      if (!node) throw new Error(`no node ${index}: there are ${nodes.length}`);
+      node.settings = changeSettings(node.settings, change);
+      follow(node);
+      return node;
+    },
+    pendingOrders() {
+      const underWay = rumours.filter(({ to }) => to.isProposer).map(({ tx }) => tx);
+      const txs = [...proposerTransactions(), ...underWay];
+      return new Set(txs.flatMap((tx) => deliveriesOf(tx, true)).map(({ order }) => order));
+    },
+  };
+}
+
+/** Placements of an owner that is none are nobody's deliveries. */
+function deliveriesOf(tx: Transaction, accepted: boolean): Delivery[] {
+  return tx.messages.flatMap((message) => {
+    const delivery = message.kind === 'place' ? deliveryOf(message.order, accepted) : undefined;
+    return delivery && isDydxAddress(delivery.owner) ? [delivery] : [];
+  });
+}
+
+/** Accepted by a node, and the proposer does not have it. */
+function noteLost(chain: Chain, tx: Transaction): void {
+  for (const { order: id } of deliveriesOf(tx, true)) {
+    const order = chain.ledger.orders.get(id);
+    if (order && !isLive(order) && order.removal === undefined)
+      chain.record({ t: 'removal', order: id, reason: 'LOST' });
+  }
+}
