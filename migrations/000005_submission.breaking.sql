@@ -9,7 +9,7 @@ ALTER TABLE orders
   ADD COLUMN included_height BIGINT,         -- an attempt was carried out in that block: from there on the chain knows the order
   ADD COLUMN dead_height BIGINT,             -- from that block on it cannot fill; death says why
   ADD COLUMN death JSONB,
-  ADD COLUMN cancel_count SMALLINT NOT NULL DEFAULT 0 CHECK (cancel_count >= 0),
+  ADD COLUMN cancel_count INTEGER NOT NULL DEFAULT 0 CHECK (cancel_count >= 0),
   ADD CONSTRAINT orders_nonce_by_flags CHECK (coalesce(order_flags IN (32, 64), FALSE) = (nonce IS NOT NULL)),
   ADD CONSTRAINT orders_trigger_by_flags CHECK ((order_flags IS NOT DISTINCT FROM 32) = (trigger_subticks IS NOT NULL)),
   ADD CONSTRAINT orders_dead_nonce_was_its_own CHECK (dead_nonce IS NULL OR coalesce(dead_nonce <= nonce, FALSE)),
@@ -22,7 +22,7 @@ ALTER TABLE orders
         (death ->> 'height')::bigint = dead_height AND nonce IS NOT NULL AND CASE death ->> 'cause'
           WHEN 'expired' THEN (death ->> 'block_time_ms')::bigint >= extract(epoch FROM good_til_time) * 1000
           WHEN 'removed' THEN dead_height >= included_height
-          WHEN 'failed' THEN (death ->> 'code')::bigint <> 0
+          WHEN 'failed' THEN (death ->> 'code')::bigint <> 0 AND included_height IS NULL
           WHEN 'never_included' THEN dead_nonce = nonce AND included_height IS NULL
           ELSE FALSE
         END, FALSE)
@@ -40,7 +40,7 @@ ALTER TABLE orders_archive
   ADD COLUMN included_height BIGINT,
   ADD COLUMN dead_height BIGINT,
   ADD COLUMN death JSONB,
-  ADD COLUMN cancel_count SMALLINT;
+  ADD COLUMN cancel_count INTEGER;
 -- A nonce belongs to one order.
 CREATE UNIQUE INDEX orders_one_nonce ON orders (owner, nonce) WHERE nonce IS NOT NULL;
 
@@ -76,13 +76,30 @@ CREATE TRIGGER refuse_other_identity BEFORE UPDATE OF order_id, owner, dydx_clie
     (NEW.order_id, NEW.owner, NEW.dydx_client_id, NEW.clob_pair_id, NEW.order_flags, NEW.quantums, NEW.subticks,
       NEW.trigger_subticks, NEW.first_good_til_block)
   )) EXECUTE FUNCTION refuse_change();
--- What was shown once stays shown.
-CREATE TRIGGER refuse_other_evidence BEFORE UPDATE OF included_height, dead_height, death, cancel_requested_at ON orders
-  FOR EACH ROW WHEN (
-    (OLD.included_height IS NOT NULL AND NEW.included_height IS DISTINCT FROM OLD.included_height)
+-- What was shown once stays shown, what was asked for once stays asked for; and nobody asks after the end: it would no
+-- longer be the end that its evidence shows.
+CREATE TRIGGER refuse_other_evidence BEFORE UPDATE OF dead_nonce, included_height, dead_height, death,
+  cancel_requested_at ON orders FOR EACH ROW WHEN (
+    (OLD.dead_nonce IS NOT NULL AND coalesce(NEW.dead_nonce < OLD.dead_nonce, TRUE))
+    OR (OLD.included_height IS NOT NULL AND NEW.included_height IS DISTINCT FROM OLD.included_height)
     OR (OLD.death IS NOT NULL AND (NEW.death, NEW.dead_height) IS DISTINCT FROM (OLD.death, OLD.dead_height))
-    OR (OLD.cancel_requested_at IS NOT NULL AND NEW.cancel_requested_at IS DISTINCT FROM OLD.cancel_requested_at)
+    OR (NEW.cancel_requested_at IS DISTINCT FROM OLD.cancel_requested_at
+      AND (OLD.cancel_requested_at IS NOT NULL OR OLD.status NOT IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')))
   ) EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER refuse_other_evidence BEFORE UPDATE OF included_height, included_code, absent_height, absent_time
+  ON order_attempts FOR EACH ROW WHEN (
+    (OLD.included_height IS NOT NULL
+      AND (NEW.included_height, NEW.included_code) IS DISTINCT FROM (OLD.included_height, OLD.included_code))
+    OR (OLD.absent_height IS NOT NULL
+      AND (NEW.absent_height, NEW.absent_time) IS DISTINCT FROM (OLD.absent_height, OLD.absent_time))
+  ) EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER refuse_other_evidence BEFORE UPDATE OF cancel_requested_at ON order_keys FOR EACH ROW
+  WHEN (OLD.cancel_requested_at IS NOT NULL AND NEW.cancel_requested_at IS DISTINCT FROM OLD.cancel_requested_at)
+  EXECUTE FUNCTION refuse_change();
+DROP TRIGGER refuse_decrease ON orders;
+CREATE TRIGGER refuse_decrease BEFORE UPDATE OF good_til_block, attempt_count, retry_count, cancel_count ON orders
+  FOR EACH ROW WHEN (NEW.good_til_block < OLD.good_til_block OR NEW.attempt_count < OLD.attempt_count
+    OR NEW.retry_count < OLD.retry_count OR NEW.cancel_count < OLD.cancel_count) EXECUTE FUNCTION refuse_change();
 -- The nonce rule: another nonce only after the one before has been shown dead. A chain takes a nonce once, so that of
 -- all that was signed with it at most one is carried out.
 CREATE TRIGGER refuse_second_nonce BEFORE UPDATE OF nonce ON orders FOR EACH ROW
@@ -90,6 +107,32 @@ CREATE TRIGGER refuse_second_nonce BEFORE UPDATE OF nonce ON orders FOR EACH ROW
     AND (OLD.dead_nonce IS DISTINCT FROM OLD.nonce OR NEW.nonce < OLD.nonce OR OLD.included_height IS NOT NULL
       OR OLD.death IS NOT NULL))
   EXECUTE FUNCTION refuse_change();
+-- What an order says was shown is shown of its attempts: every one absent before its nonce is dead, one carried out in
+-- the block from which on the chain knows it, one failed as its death says. After the statement, which writes both.
+CREATE FUNCTION require_shown() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  failure JSONB := CASE WHEN NEW.death ->> 'cause' = 'failed' AND OLD.death IS NULL THEN NEW.death END;
+BEGIN
+  IF (NEW.dead_nonce IS DISTINCT FROM OLD.dead_nonce AND EXISTS (
+      SELECT FROM order_attempts WHERE order_id = NEW.id AND nonce <= NEW.dead_nonce AND absent_height IS NULL))
+    OR (NEW.included_height IS DISTINCT FROM OLD.included_height AND NOT EXISTS (
+      SELECT FROM order_attempts
+      WHERE order_id = NEW.id AND included_height = NEW.included_height AND included_code = 0))
+    OR (failure IS NOT NULL AND NOT EXISTS (
+      SELECT FROM order_attempts WHERE order_id = NEW.id AND tx_hash = failure ->> 'tx_hash'
+        AND included_height = NEW.dead_height AND included_code = (failure ->> 'code')::bigint))
+    -- What the chain refuses before its messages (all of these codes are the SDK's) leaves the nonce to a sibling.
+    OR (failure ->> 'codespace' = 'sdk' AND EXISTS (
+      SELECT FROM order_attempts WHERE order_id = NEW.id AND included_height IS NULL AND absent_height IS NULL))
+  THEN
+    RAISE EXCEPTION 'order %: its attempts do not show this', NEW.id
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'orders_shown_by_attempts';
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER require_shown AFTER UPDATE OF dead_nonce, included_height, death ON orders FOR EACH ROW
+  WHEN ((NEW.dead_nonce, NEW.included_height, NEW.death) IS DISTINCT FROM (OLD.dead_nonce, OLD.included_height, OLD.death))
+  EXECUTE FUNCTION require_shown();
 
 -- Nonces that may still reach the chain. The chain keeps the newest 20 of an account: with more than half of them on
 -- their way, one that comes late would find itself below what was thrown out.
@@ -172,6 +215,11 @@ END $$;
 
 -- Halts and limits -------------------------------------------------------------------------------------------------
 
+-- Every submitter reads all of them every second, and who reads one tenant's rows only may write its own: what one
+-- tenant writes must not hold up the others.
+ALTER TABLE controls ADD CONSTRAINT controls_bounded CHECK (
+  length(reason) <= 4096 AND length(set_by) <= 255 AND octet_length(limits::text) <= 4096
+);
 -- Every change of a control, for good: `controls` says what holds now.
 CREATE TABLE control_changes (
   id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -189,6 +237,11 @@ CREATE INDEX idx_control_changes_set_at ON control_changes (set_at);
 CREATE FUNCTION record_control_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
+  IF TG_OP = 'INSERT' AND NEW.tenant_id <> ''
+    AND (SELECT count(*) FROM controls WHERE tenant_id = NEW.tenant_id) > 1000 THEN
+    RAISE EXCEPTION 'tenant % has 1000 controls: resume and use one of them, or a wider scope', NEW.tenant_id
+      USING ERRCODE = 'program_limit_exceeded';
+  END IF;
   INSERT INTO control_changes (tenant_id, account, market, old_mode, new_mode, limits, reason, set_by, set_at)
   VALUES (NEW.tenant_id, NEW.account, NEW.market, CASE WHEN TG_OP = 'UPDATE' THEN OLD.mode END, NEW.mode, NEW.limits,
     NEW.reason, NEW.set_by, NEW.set_at);
@@ -212,8 +265,13 @@ CREATE TABLE positions (
   PRIMARY KEY (owner, subaccount_number, market)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 INSERT INTO positions (owner, subaccount_number, market, size)
-  SELECT o.owner, o.subaccount_number, f.market, sum(CASE f.side WHEN 'BUY' THEN f.size ELSE -f.size END)
-  FROM order_fills f JOIN orders o ON o.id = f.order_id GROUP BY o.owner, o.subaccount_number, f.market;
+  SELECT owner, subaccount_number, market, sum(CASE side WHEN 'BUY' THEN size ELSE -size END)
+  FROM (
+    SELECT o.owner, o.subaccount_number, f.market, f.side, f.size FROM order_fills f JOIN orders o ON o.id = f.order_id
+    UNION ALL
+    SELECT o.owner, o.subaccount_number, f.market, f.side, f.size FROM order_fills_archive f
+    JOIN orders_archive o ON o.id = f.order_id AND o.created_at = f.order_created_at
+  ) AS fills GROUP BY owner, subaccount_number, market;
 
 -- Points of the limiters that all workers share when the queue is in PostgreSQL; the layout is the limiter library's.
 -- Of no use after a crash: unlogged.
@@ -232,4 +290,4 @@ CREATE OR REPLACE VIEW due_orders AS
       SELECT FROM orders WHERE next_wake_at <= statement_timestamp() AND cancel_requested_at IS NOT NULL
     ) AS has_due_cancels;
 
-REVOKE EXECUTE ON FUNCTION take_nonces(VARCHAR, BIGINT, INTEGER), record_control_change() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION take_nonces(VARCHAR, BIGINT, INTEGER), record_control_change(), require_shown() FROM PUBLIC;

@@ -80,6 +80,33 @@ describe('a bad environment', () => {
     expect(message).not.toContain('hunter2');
   });
 
+  test.each([
+    '',
+    'http://a,',
+    'http://a,ftp://b',
+    'http://a,http://a',
+    Array(9)
+      .fill(0)
+      .map((_, i) => `http://${i}`)
+      .join(),
+  ])('names the rule for validators, not the URLs, whose paths may be keys: %s', (urls) => {
+    expect(errorOf({ DYDX_VALIDATOR_URLS: urls === '' ? ' ' : urls })).toBe(
+      'the settings are not usable:\n  DYDX_VALIDATOR_URLS: must be 1 to 8 different URLs that start with http:// or https://, separated by commas',
+    );
+  });
+
+  test.each(['x', '1,', '-1', '18446744073709551616', '1;2'])('has no authenticator id %s', (ids) => {
+    expect(errorOf({ DYDX_AUTHENTICATOR_IDS: ids })).toContain(
+      'DYDX_AUTHENTICATOR_IDS: must be ids such as 1 or 1,2',
+    );
+  });
+
+  test('has no third answer to a yes-or-no question', () => {
+    expect(errorOf({ REQUIRE_TRADE_ONLY_KEYS: 'yes' })).toContain(
+      'REQUIRE_TRADE_ONLY_KEYS: must be true or false',
+    );
+  });
+
   test('holds limits that depend on each other', () => {
     expect(errorOf({ VALIDATOR_TIMEOUT_MS: '6000', RESEND_AFTER_MS: '6000' })).toMatch(
       /RESEND_AFTER_MS.*VALIDATOR_TIMEOUT_MS/,
@@ -98,6 +125,18 @@ describe('a good environment', () => {
       mnemonic: undefined,
     });
     expect([Object.isFrozen(config), Object.isFrozen(secrets)]).toEqual([true, true]);
+  });
+
+  test('has several validators and authenticators, separated by commas', () => {
+    const { config } = readConfig({
+      ...bare,
+      DYDX_VALIDATOR_URLS: 'https://one:443/key, http://two',
+      DYDX_AUTHENTICATOR_IDS: '0,18446744073709551615',
+      REQUIRE_TRADE_ONLY_KEYS: 'true',
+    });
+    expect(config.DYDX_VALIDATOR_URLS).toEqual(['https://one:443/key', 'http://two']);
+    expect(config.DYDX_AUTHENTICATOR_IDS).toEqual([0n, 2n ** 64n - 1n]);
+    expect(config.REQUIRE_TRADE_ONLY_KEYS).toBe(true);
   });
 
   test('never puts a secret, or where it lies, into Config', () => {

@@ -5,7 +5,7 @@ import { planOrder, resignedOrder } from '../core/plan.ts';
 import { type DueOrder, decideUnsigned, decideWake } from '../core/wake.ts';
 import type { Resend, StartAttempt } from '../store/attempts.ts';
 import type { Batcher } from '../store/batcher.ts';
-import type { Claim, ClaimedOrder } from '../store/due-orders.ts';
+import type { Claim, Claimed, ClaimedOrder } from '../store/due-orders.ts';
 import type { Rejection } from '../store/rejections.ts';
 import { type CancelDeps, fence } from './cancel.ts';
 import { BLIND_RETRY_MS, type Candidate, firstAttempt, laterForRate, signAttempt } from './first-attempt.ts';
@@ -21,8 +21,8 @@ export type WakeDeps = SubmitDeps &
     readonly startAttempt: Batcher<StartAttempt, number | undefined>;
     /** false: another claimer has it */
     readonly startResend: Batcher<Resend, boolean>;
-    readonly awaitProof: (ids: readonly string[]) => Promise<void>;
-    readonly wakeLater: (orders: readonly { readonly id: string; readonly wakeAt: Date }[]) => Promise<void>;
+    readonly awaitProof: (orders: readonly Claimed[]) => Promise<void>;
+    readonly wakeLater: (orders: readonly (Claimed & { readonly wakeAt: Date })[]) => Promise<void>;
     readonly resignWindowBlocks: number;
     readonly iocGoodTilBlocks: number;
     /** true: what is not claimed yet is left to others */
@@ -83,10 +83,10 @@ async function schedule(
   deps: WakeDeps,
   all: readonly { readonly order: ClaimedOrder; readonly next: Next }[],
 ): Promise<void> {
-  const proofOnly = all.flatMap(({ order, next }) => (next.kind === 'await_proof' ? [order.id] : []));
+  const proofOnly = all.flatMap(({ order, next }) => (next.kind === 'await_proof' ? [order] : []));
   const nowMs = deps.now().getTime();
   const later = all.flatMap(({ order, next }) =>
-    next.kind === 'later' ? [{ id: order.id, wakeAt: new Date(nowMs + next.delayMs) }] : [],
+    next.kind === 'later' ? [{ ...order, wakeAt: new Date(nowMs + next.delayMs) }] : [],
   );
   await deps.awaitProof(proofOnly);
   await deps.wakeLater(later);

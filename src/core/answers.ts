@@ -98,9 +98,13 @@ const SDK: Readonly<Record<number, CodeClass>> = {
 function classOf(codespace: string, code: number): CodeClass | undefined {
   if (codespace === 'clob') return CLOB[code];
   if (codespace === 'sdk') return SDK[code];
-  if (codespace === 'accountplus' && isWithin(code, 1, 6, 100, 105)) return 'refused'; // keys and permissions
-  if (codespace === 'subaccounts' && isWithin(code, 200, 201, 500, 599)) return 'refused'; // ids and constraints
-  return undefined;
+  return isForbidden(codespace, code) ? 'refused' : undefined;
+}
+
+/** Keys, permissions and subaccounts: to whatever transaction, the same answer again. */
+export function isForbidden(codespace: string, code: number): boolean {
+  if (codespace === 'accountplus') return isWithin(code, 1, 6, 100, 105);
+  return codespace === 'subaccounts' && isWithin(code, 200, 201, 500, 599);
 }
 
 function isWithin(code: number, from: number, to: number, orFrom: number, orTo: number): boolean {

@@ -1,6 +1,6 @@
 // What an answer to a cancel means, by (codespace, code). No answer ends an order: a cancel is a fence on the node that took
 // it, and the order ends when it is proven dead.
-import { judgeRpcError, type Outcome } from './answers.ts';
+import { isForbidden, judgeRpcError, type Outcome } from './answers.ts';
 import type { BroadcastAnswer } from './ports.ts';
 
 /**
@@ -10,6 +10,7 @@ import type { BroadcastAnswer } from './ports.ts';
 type CancelClass = Extract<Outcome, 'known' | 'refused' | 'deferred'>;
 
 const CLOB: Readonly<Record<number, CancelClass>> = {
+  5: 'refused', // InvalidOrderGoodTilBlock
   8: 'refused', // InvalidClob
   9: 'known', // MemClobCancelAlreadyExists
   10: 'refused', // HeightExceedsGoodTilBlock: the order's block has passed, too
@@ -18,6 +19,8 @@ const CLOB: Readonly<Record<number, CancelClass>> = {
   32: 'known', // StatefulOrderCancellationAlreadyExists
   45: 'refused', // InvalidBatchCancel
   47: 'deferred', // ClobNotInitialized
+  3000: 'refused', // InvalidOrderFlag
+  3001: 'refused', // InvalidStatefulOrderGoodTilBlockTime
   3003: 'refused', // TimeExceedsGoodTilBlockTime: the order's time has passed, too
   3004: 'refused', // beyond the 95 days
   3006: 'deferred', // StatefulOrderDoesNotExist: gone, or this node has not seen it yet
@@ -28,8 +31,10 @@ const CLOB: Readonly<Record<number, CancelClass>> = {
 const SDK: Readonly<Record<number, CancelClass>> = {
   2: 'refused', // tx parse error
   4: 'refused', // unauthorized
+  5: 'refused', // insufficient funds
   9: 'refused', // unknown address
   12: 'refused', // memo too large
+  13: 'refused', // insufficient fee
   18: 'refused', // invalid request
   19: 'known', // tx already in mempool
   20: 'deferred', // mempool is full
@@ -66,6 +71,5 @@ export function judgeCancel(answer: BroadcastAnswer): CancelVerdict {
 function classOf(codespace: string, code: number): CancelClass | undefined {
   if (codespace === 'clob') return CLOB[code];
   if (codespace === 'sdk') return SDK[code];
-  // Keys, permissions and subaccount ids: the same cancel is refused again.
-  return codespace === 'accountplus' || codespace === 'subaccounts' ? 'refused' : undefined;
+  return isForbidden(codespace, code) ? 'refused' : undefined;
 }

@@ -143,13 +143,14 @@ function whyRecordsBroken(
 function whyNoncesBroken(attempts: readonly ProvenAttempt[]): string | undefined {
   const last = Math.max(...attempts.map((attempt) => attempt.nonce ?? 0));
   const open = attempts.find(
-    ({ nonce, absent }) => nonce !== null && nonce < last && !isShownAbsent(nonce, absent),
+    (attempt) => attempt.nonce !== null && attempt.nonce < last && !isShownAbsent(attempt),
   );
   return open === undefined ? undefined : `another nonce was used before ${open.txHash} was shown dead`;
 }
 
-function isShownAbsent(nonce: number | null, absent: ProvenAttempt['absent']): boolean {
-  return nonce !== null && absent !== undefined && absent.time.getTime() > nonce + NONCE_WINDOW_MS;
+function isShownAbsent({ nonce, absent, included }: ProvenAttempt): boolean {
+  if (nonce === null || absent === undefined || included !== undefined) return false;
+  return absent.time.getTime() > nonce + NONCE_WINDOW_MS;
 }
 
 /** The evidence knew every fill up to its block. One that came late is known to be missing: it was alarmed. */
@@ -160,6 +161,8 @@ function whyMiscounted(
 ): string | undefined {
   const isBefore = (fill: ProvenFill) => evidence.rule === 'filled' || fill.height <= evidence.height;
   const counted = fills.filter(isBefore).length;
+  const after = fills.find((fill) => !isBefore(fill));
+  if (after !== undefined && !order.hasLateFill) return `a fill in block ${after.height} came after the end`;
   if (counted === evidence.fills || (order.hasLateFill && counted > evidence.fills)) return undefined;
   return `the evidence counts ${evidence.fills} fills up to block ${evidence.height}, there are ${counted}`;
 }
@@ -177,26 +180,14 @@ function whyNotDead(
   if (alive !== undefined) return alive;
   const hasFill = toAtoms(order.filledSize) > 0n;
   if (toAtoms(order.filledSize) === toAtoms(order.size)) return 'the fills add up to the size: it is FILLED';
-  if (evidence.death?.cause === 'failed' && order.status === 'REJECTED') {
-    return hasFill && !order.hasLateFill ? 'it failed on chain, but it has a fill' : undefined;
-  }
+  const cause = evidence.death?.cause;
+  const wasNever = cause === 'failed' || cause === 'never_included';
+  if (wasNever && hasFill && !order.hasLateFill) return `called ${cause}, but it has a fill`;
+  if (cause === 'failed') return endsAs(order, [order.cancelRequested ? 'CANCELLED' : 'REJECTED']);
   if (evidence.code !== undefined || order.status === 'REJECTED') {
-    if (order.status !== 'REJECTED') return endsAs(order, ['REJECTED']);
-    const isAccepted = attempts.some(
-      (attempt) => attempt.outcome === 'accepted' || attempt.outcome === 'known',
-    );
-    const { codespace, code } = evidence;
-    const isRefused =
-      codespace !== undefined &&
-      code !== undefined &&
-      canEndAsRejected(codespace, code) &&
-      attempts.some((attempt) => attempt.codespace === codespace && attempt.code === code);
-    return isRefused && !isAccepted && (!hasFill || order.hasLateFill)
-      ? undefined
-      : 'no refusal explains REJECTED';
+    return whyNotRejected(order, attempts, evidence, hasFill);
   }
   if (order.cancelRequested) return endsAs(order, ['CANCELLED']);
-  const cause = evidence.death?.cause;
   if (cause === 'expired' || cause === 'never_included') return endsAs(order, ['EXPIRED']);
   if (cause === 'removed' && order.timeInForce !== 'IOC') return endsAs(order, ['CANCELLED']);
   if (order.timeInForce === 'IOC') {
@@ -204,6 +195,27 @@ function whyNotDead(
     return endsAs(order, ['CANCELLED']);
   }
   return endsAs(order, ['EXPIRED']);
+}
+
+/** Refused, never taken, and without a fill: a refusal that an earlier delivery of ours may have caused. */
+function whyNotRejected(
+  order: ProvenOrder,
+  attempts: readonly ProvenAttempt[],
+  { codespace, code }: Extract<Resolution, { rule: 'dead' }>,
+  hasFill: boolean,
+): string | undefined {
+  if (order.status !== 'REJECTED') return endsAs(order, ['REJECTED']);
+  const isAccepted = attempts.some(
+    ({ outcome, included }) => outcome === 'accepted' || outcome === 'known' || included?.code === 0,
+  );
+  const isRefused =
+    codespace !== undefined &&
+    code !== undefined &&
+    canEndAsRejected(codespace, code) &&
+    attempts.some((attempt) => attempt.codespace === codespace && attempt.code === code);
+  return isRefused && !isAccepted && (!hasFill || order.hasLateFill)
+    ? undefined
+    : 'no refusal explains REJECTED';
 }
 
 function whyBlockUnproven(
@@ -231,15 +243,18 @@ function whyDeathUnproven(
       return attempts.some(({ included }) => included?.code === 0 && included.height <= death.height)
         ? undefined
         : 'called removed, but nothing shows that the chain had it';
-    case 'failed':
-      return attempts.some(
-        ({ included, txHash }) =>
-          txHash === death.tx_hash && included?.code === death.code && included.height === death.height,
-      ) && death.code !== 0
-        ? undefined
-        : 'called failed, but no attempt is on chain with that code';
+    case 'failed': {
+      const isOnChain = ({ included, txHash }: ProvenAttempt) =>
+        txHash === death.tx_hash && included?.code === death.code && included.height === death.height;
+      if (death.code === 0 || !attempts.some(isOnChain))
+        return 'called failed, but no attempt is on chain with that code';
+      // Siblings share a nonce, which the chain takes once: the other one failed because this one was carried out.
+      return attempts.some(({ included }) => included?.code === 0)
+        ? 'called failed, but an attempt was carried out'
+        : undefined;
+    }
     case 'never_included':
-      return attempts.every(({ nonce, absent }) => isShownAbsent(nonce, absent))
+      return attempts.every(isShownAbsent)
         ? undefined
         : 'called never included, but an attempt was not shown absent';
   }

@@ -181,7 +181,9 @@ export function settleDead(order: OrderFacts, height: number): OrderChange {
   };
   if (order.isCancelRequested) return end('CANCELLED', 'cancelled');
   if (death?.cause === 'failed' && !hasFill) return end('REJECTED', `${death.codespace}/${death.code}`);
-  if (refusal !== undefined && !hasFill && canEndAsRejected(refusal.codespace, refusal.code)) {
+  // What the chain's state has had was taken, whatever a repeat of it was answered.
+  const mayBeRefused = !hasFill && death?.cause !== 'removed';
+  if (refusal !== undefined && mayBeRefused && canEndAsRejected(refusal.codespace, refusal.code)) {
     const { codespace, code, log } = refusal;
     return end('REJECTED', `${codespace}/${code}`, { ...evidence, codespace, code, log });
   }

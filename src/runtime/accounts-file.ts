@@ -59,25 +59,27 @@ const ACCOUNT = z
   });
 
 const FILE = z.strictObject(
-  { accounts: z.record(z.string(), ACCOUNT, { error: explain }) },
+  { accounts: z.record(text(64), ACCOUNT, { error: explain }) },
   { error: explain },
 );
 
 function explain(issue: { readonly code?: string; readonly keys?: readonly string[] }): string {
-  return issue.code === 'unrecognized_keys'
-    ? `has an unknown field: ${(issue.keys ?? []).map((key) => key.slice(0, 20)).join(', ')}`
-    : 'must be an object';
+  if (issue.code === 'unrecognized_keys') {
+    return `has an unknown field: ${(issue.keys ?? []).map(shorten).join(', ')}`;
+  }
+  return issue.code === 'invalid_key' ? 'a name must be text of 1 to 64 characters' : 'must be an object';
+}
+
+function shorten(name: string): string {
+  return name.length <= 20 ? name : `${name.slice(0, 20)}…`;
 }
 
 export function readAccountsFile(path: string): readonly AccountInFile[] {
   const parsed = FILE.safeParse(readJson(path));
   if (!parsed.success) throw refused(path, parsed.error.issues.map(describe));
-  const entries = Object.entries(parsed.data.accounts);
-  const badNames = entries.filter(([name]) => !text(64).safeParse(name).success);
-  if (badNames.length > 0) throw refused(path, ['accounts: a name must be text of 1 to 64 characters']);
   const besideFile = (given: string | undefined) =>
     given === undefined ? undefined : resolve(dirname(path), given);
-  return entries.map(([name, account]) => ({
+  return Object.entries(parsed.data.accounts).map(([name, account]) => ({
     name,
     tenantId: account.tenant_id,
     privateKeyFile: besideFile(account.private_key_file),
@@ -99,13 +101,13 @@ function readJson(path: string): unknown {
     return JSON.parse(text);
   } catch (error) {
     // The parser's own message quotes the file.
-    const place = /at position \d+/.exec(error instanceof Error ? error.message : '')?.[0] ?? 'at its end';
-    throw new ConfigError(`DYDX_ACCOUNTS_FILE: ${path} is not JSON, ${place}`);
+    const place = / at position \d+/.exec(error instanceof Error ? error.message : '')?.[0] ?? '';
+    throw new ConfigError(`DYDX_ACCOUNTS_FILE: ${path} is not JSON${place}`);
   }
 }
 
 function describe({ path, message }: z.core.$ZodIssue): string {
-  return `${path.join('.') || 'the file'}: ${message}`;
+  return `${path.map(String).map(shorten).join('.') || 'the file'}: ${message}`;
 }
 
 function refused(path: string, problems: readonly string[]): ConfigError {

@@ -118,7 +118,7 @@ function submitterDeps(
     ...submitBatchers(db, telemetry),
     ...wakeBatchers(db, telemetry, config.RESIGN_WINDOW_BLOCKS),
     claim: (claim) => claimDue(db, claim),
-    awaitProof: (ids) => awaitProof(db, ids),
+    awaitProof: (orders) => awaitProof(db, orders),
     wakeLater: (orders) => wakeLater(db, orders),
     noteIncluded: (inclusion) => noteIncluded(db, inclusion),
     noteAbsent: (absence) => noteAbsent(db, absence),

@@ -23,12 +23,12 @@ export async function requestCancel(
   tenantId: string,
   clientId: string,
 ): Promise<CancelRequested> {
-  return repeatTransient(() => inTransaction(db, (trx) => requestOne(trx, tenantId, clientId)));
+  return inTransaction(db, (trx) => requestOne(trx, tenantId, clientId));
 }
 
-/** @param db a transaction is taken as it is */
+/** @param db a transaction is taken as it is: after a deadlock only who began it can begin again */
 function inTransaction<Result>(db: Database, work: (trx: Database) => Promise<Result>): Promise<Result> {
-  return db.isTransaction ? work(db) : db.transaction().execute(work);
+  return db.isTransaction ? work(db) : repeatTransient(() => db.transaction().execute(work));
 }
 
 async function requestOne(trx: Database, tenantId: string, clientId: string): Promise<CancelRequested> {
@@ -41,15 +41,18 @@ async function requestOne(trx: Database, tenantId: string, clientId: string): Pr
     RETURNING order_id, archived_at`.execute(trx);
   const [row] = key.rows;
   if (row?.order_id === null || row === undefined) return { outcome: 'spent' };
+  // Whose key names an order may have been anybody: its own name is compared.
+  const isIt = sql`id = ${row.order_id} AND tenant_id = ${tenantId} AND client_id = ${clientId}`;
   const asked = await sql<{ status: OrderStatus }>`
     UPDATE orders SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
-    WHERE id = ${row.order_id} AND status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')
+    WHERE ${isIt} AND status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')
     RETURNING status`.execute(trx);
   const [active] = asked.rows;
   if (active !== undefined) return { outcome: 'requested', status: active.status };
   const found = await sql<{ status: OrderStatus }>`
-    SELECT status FROM orders WHERE id = ${row.order_id}
-    UNION ALL SELECT status FROM orders_archive WHERE id = ${row.order_id} LIMIT 1`.execute(trx);
+    SELECT status FROM orders WHERE ${isIt} UNION ALL SELECT status FROM orders_archive WHERE ${isIt} LIMIT 1`.execute(
+    trx,
+  );
   const status = found.rows[0]?.status;
   if (status === undefined || !isFinal(status)) throw new Error(`the order of client_id ${clientId} is gone`);
   return { outcome: 'final', status };
@@ -69,7 +72,7 @@ const CHUNK = 1_000;
 export async function requestCancels(db: Database, scope: CancelScope): Promise<number> {
   let total = 0;
   for (;;) {
-    const count = await repeatTransient(() => requestChunk(db, scope));
+    const count = await inTransaction(db, (trx) => requestChunk(trx, scope));
     total += count;
     if (count < CHUNK) return total;
   }

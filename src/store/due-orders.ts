@@ -223,31 +223,46 @@ function contentOf(row: ContentColumns): SignedContent | null {
   };
 }
 
+/** As it was when it was claimed: a cancel that came since has made it due, and who did not know of it does not put it off. */
+export type Claimed = Pick<ClaimedOrder, 'id' | 'isCancelRequested'>;
+
 /** Nothing more to send: leave them to the reconciler. */
-export async function awaitProof(db: Database, ids: readonly string[]): Promise<void> {
-  if (ids.length === 0) return;
-  await repeatTransient(() =>
-    sql`
-      WITH l AS MATERIALIZED (
-        SELECT id FROM orders WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE
-      )
-      UPDATE orders o SET next_wake_at = NULL FROM l WHERE o.id = l.id`.execute(db),
+export async function awaitProof(db: Database, orders: readonly Claimed[]): Promise<void> {
+  await putOff(
+    db,
+    orders.map((order) => ({ ...order, wakeAt: undefined })),
   );
 }
 
 /** When to look at each of them again, unless they are final by then. */
 export async function wakeLater(
   db: Database,
-  orders: readonly { readonly id: string; readonly wakeAt: Date }[],
+  orders: readonly (Claimed & { readonly wakeAt: Date })[],
+): Promise<void> {
+  await putOff(db, orders);
+}
+
+async function putOff(
+  db: Database,
+  orders: readonly (Claimed & { readonly wakeAt: Date | undefined })[],
 ): Promise<void> {
   if (orders.length === 0) return;
-  const rows = rowsAs('d', { id: 'uuid', wakeAt: 'timestamptz' }, orders);
+  const rows = rowsAs(
+    'd',
+    { id: 'uuid', is_cancel_known: 'bool', wake_at: 'timestamptz' },
+    orders.map(({ id, isCancelRequested, wakeAt }) => ({
+      id,
+      is_cancel_known: isCancelRequested,
+      wake_at: wakeAt,
+    })),
+  );
   await repeatTransient(() =>
-    sql`/* prepared: wake_later */
-      WITH d AS MATERIALIZED (SELECT id, "wakeAt" AS wake_at FROM ${rows}),
+    sql`/* prepared: put_off */
+      WITH d AS MATERIALIZED (SELECT * FROM ${rows}),
       l AS MATERIALIZED (SELECT o.id FROM orders o JOIN d ON d.id = o.id ORDER BY o.id FOR NO KEY UPDATE OF o)
       UPDATE orders o SET next_wake_at = d.wake_at FROM d JOIN l ON l.id = d.id
-      WHERE o.id = d.id AND o.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')`.execute(db),
+      WHERE o.id = d.id AND o.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')
+        AND (o.cancel_requested_at IS NULL OR d.is_cancel_known)`.execute(db),
   );
 }
 

@@ -16,7 +16,13 @@ export async function findOrder(db: Database, tenantId: string, clientId: string
   return inSnapshot(db, async (trx) => {
     const order = await trx
       .selectFrom('order_keys as k')
-      .innerJoin('orders as o', 'o.id', 'k.order_id')
+      // A key may name any order: whose it is, the order says.
+      .innerJoin('orders as o', (join) =>
+        join
+          .onRef('o.id', '=', 'k.order_id')
+          .onRef('o.tenant_id', '=', 'k.tenant_id')
+          .onRef('o.client_id', '=', 'k.client_id'),
+      )
       .selectAll('o')
       .where('k.tenant_id', '=', tenantId)
       .where('k.client_id', '=', clientId)

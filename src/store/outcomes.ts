@@ -77,7 +77,9 @@ export async function recordOutcomes(
       LEFT JOIN a ON a.order_id = d.id AND a.attempt = d.attempt
       ORDER BY d.id, d.attempt DESC
     ),
-    j AS MATERIALIZED (SELECT n.*, n.is_stored AND n.rejection IS NOT NULL AS is_refused FROM n)
+    j AS MATERIALIZED (
+      SELECT n.*, n.is_stored AND n.rejection IS NOT NULL AND NOT n.is_any_taken AS is_refused FROM n
+    )
     UPDATE orders o SET
       status = CASE
         WHEN o.status = 'PENDING' AND j.is_any_taken THEN 'OPEN'
@@ -91,7 +93,7 @@ export async function recordOutcomes(
         ELSE o.status_reason
       END,
       resolution = CASE
-        WHEN o.status = 'PENDING' AND NOT j.is_any_taken AND j.is_refused AND o.retry_count = 0 THEN j.rejection
+        WHEN o.status = 'PENDING' AND j.is_refused AND o.retry_count = 0 THEN j.rejection
         ELSE o.resolution
       END,
       placed_at = CASE WHEN j.is_any_taken THEN coalesce(o.placed_at, j.answered_at) ELSE o.placed_at END,
@@ -101,6 +103,9 @@ export async function recordOutcomes(
       END,
       next_wake_at = CASE
         WHEN o.status IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED') THEN NULL
+        WHEN o.status = 'PENDING' AND j.is_refused AND o.retry_count = 0 THEN NULL
+        -- A cancel has said when: an answer to what left before it does not put it off.
+        WHEN o.cancel_requested_at IS NOT NULL THEN o.next_wake_at
         WHEN j.attempt = o.attempt_count AND j.is_stored THEN j.next_wake_at
         ELSE o.next_wake_at
       END

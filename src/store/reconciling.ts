@@ -99,6 +99,7 @@ export async function bookReport(
     await movePositions(trx, result, report.cursor);
     await applyBookings(trx, result);
     await applyChanges(trx, result.settled);
+    await settleNonces(trx, result);
     const cursor = await moveCursor(trx, report);
     return { ...result, cursor, hasMore: orders.length >= MAX_SETTLED };
   });
@@ -339,6 +340,22 @@ async function applyChanges(trx: Transaction<DB>, changes: readonly Change[]): P
   if (numAffectedRows !== BigInt(changes.length)) {
     throw new Error(`${numAffectedRows} of ${changes.length} orders were as expected: nothing is booked`);
   }
+}
+
+/**
+ * What has a fill, or has ended, is on chain or can never be: its nonce is in doubt no longer, and another order may go.
+ * Passes over those that are being settled by somebody else: waiting could be for each other.
+ */
+async function settleNonces(trx: Transaction<DB>, { bookings, settled }: Reconciled): Promise<void> {
+  const stateful = [...bookings, ...settled].filter(({ order }) => order.goodTilBlock === undefined);
+  if (stateful.length === 0) return;
+  const ids = [...new Set(stateful.map(({ order }) => order.id))];
+  await sql`
+    WITH l AS MATERIALIZED (
+      SELECT d.owner, d.nonce FROM nonces_in_doubt d JOIN orders o ON o.owner = d.owner AND o.nonce = d.nonce
+      WHERE o.id = ANY(${ids}::uuid[]) FOR UPDATE OF d SKIP LOCKED
+    )
+    DELETE FROM nonces_in_doubt d USING l WHERE d.owner = l.owner AND d.nonce = l.nonce`.execute(trx);
 }
 
 async function moveCursor(trx: Transaction<DB>, report: VenueReport): Promise<Cursor> {

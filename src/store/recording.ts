@@ -1,6 +1,6 @@
 // Recording: key, row and first attempt of a new order in one commit. What is not recorded here is never sent, and
 // one client_id is one order for ever. One statement for a whole batch, in key order (unsorted batches deadlock).
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Intent } from '../core/intent.ts';
 import { ATTEMPT_COLUMNS, attemptRow, type NewAttempt } from './attempts.ts';
 import type { Database } from './database.ts';
@@ -51,11 +51,20 @@ const ORDER_COLUMNS = {
   next_wake_at: 'timestamptz',
 } as const satisfies Record<(typeof INTENT_COLUMNS)[number] | 'intent_hash', string>;
 
-/** In key order: unsorted batches of the same keys deadlock. */
+/**
+ * In key order: unsorted batches of the same keys deadlock. A key that a cancel has spent takes the first order that
+ * comes for it, with that cancel.
+ */
 const insertKeys = sql`
-      INSERT INTO order_keys (tenant_id, client_id, order_id, intent_hash)
+      INSERT INTO order_keys AS k (tenant_id, client_id, order_id, intent_hash)
       SELECT tenant_id, client_id, id, intent_hash FROM d ORDER BY tenant_id, client_id
-      ON CONFLICT DO NOTHING RETURNING order_id`;
+      ON CONFLICT (tenant_id, client_id)
+      DO UPDATE SET order_id = excluded.order_id, intent_hash = excluded.intent_hash WHERE k.order_id IS NULL
+      RETURNING order_id, cancel_requested_at`;
+
+/** Of two orders for one key the first: no key is written twice by a statement. */
+const firstOfEachKey = (rows: RawBuilder<object>) => sql`
+      SELECT DISTINCT ON (tenant_id, client_id) * FROM ${rows} ORDER BY tenant_id, client_id, id`;
 
 function orderRow({ id, intent, intentHash, enqueuedAt, submitBy, wakeAt }: NewOrder) {
   return {
@@ -91,82 +100,67 @@ export async function recordOrders(db: Database, orders: readonly NewOrder[]): P
   const inserted = orders.some((order) => order.attempt !== undefined)
     ? await insertSigned(db, orders)
     : await insertUnsigned(db, orders);
-  const isNew = new Set(inserted.map((row) => row.order_id));
+  const isCancelled = new Map(inserted.map((row) => [row.order_id, row.is_cancelled]));
   const spent = await spentKeys(
     db,
-    orders.filter((order) => !isNew.has(order.id)).map((order) => order.intent),
-  );
-  const cancelled = await insertCancelled(
-    db,
-    orders.filter((order) => !isNew.has(order.id) && spent.get(keyOf(order.intent)) === null),
+    orders.filter((order) => !isCancelled.has(order.id)).map((order) => order.intent),
   );
   return orders.map((order) => {
-    if (isNew.has(order.id)) return 'recorded';
-    if (cancelled.ids.has(order.id)) return 'cancelled';
-    const hash = cancelled.hashes.get(keyOf(order.intent)) ?? spent.get(keyOf(order.intent));
-    return hash === order.intentHash ? 'duplicate' : 'conflict';
+    const cancelled = isCancelled.get(order.id);
+    if (cancelled !== undefined) return cancelled ? 'cancelled' : 'recorded';
+    return spent.get(keyOf(order.intent)) === order.intentHash ? 'duplicate' : 'conflict';
   });
 }
 
-/**
- * Orders whose keys a cancel has spent before they came. The first one takes its key and is recorded with that cancel; it
- * is due at once, to end without having been sent.
- */
-async function insertCancelled(db: Database, orders: readonly NewOrder[]) {
-  if (orders.length === 0) return { ids: new Set<string>(), hashes: new Map<string, string | null>() };
-  const rows = rowsAs('d', ORDER_COLUMNS, orders.map(orderRow));
-  const inserted = await sql<{ id: string }>`/* prepared: record_cancelled_orders */
-    WITH d AS MATERIALIZED (
-      SELECT DISTINCT ON (tenant_id, client_id) * FROM ${rows} ORDER BY tenant_id, client_id, id
-    ),
-    k AS (
-      UPDATE order_keys k SET order_id = d.id, intent_hash = d.intent_hash FROM d
-      WHERE k.tenant_id = d.tenant_id AND k.client_id = d.client_id AND k.order_id IS NULL
-      RETURNING k.order_id, k.cancel_requested_at
-    )
-    INSERT INTO orders (${INTENT_NAMES}, cancel_requested_at)
-    SELECT ${CANCELLED_VALUES}, k.cancel_requested_at FROM d JOIN k ON k.order_id = d.id
-    RETURNING id`.execute(db);
-  // Whoever was slower finds whose the key is now.
-  const hashes = await spentKeys(
-    db,
-    orders.map((order) => order.intent),
-  );
-  return { ids: new Set(inserted.rows.map((row) => row.id)), hashes };
-}
-
 const INTENT_NAMES = sql.raw(INTENT_COLUMNS.join(', '));
+/** One that was cancelled before it came is due at once, to end without having been sent. */
 const INTENT_VALUES = sql.raw(
   INTENT_COLUMNS.map((column) => {
     if (column === 'enqueued_at') return 'least(d.enqueued_at, statement_timestamp())';
-    if (column === 'next_wake_at')
-      return "least(d.next_wake_at, statement_timestamp() + interval '1 minute')";
-    return `d.${column}`;
+    if (column !== 'next_wake_at') return `d.${column}`;
+    return `CASE WHEN k.cancel_requested_at IS NULL
+        THEN least(d.next_wake_at, statement_timestamp() + interval '1 minute') ELSE statement_timestamp() END`;
   }).join(', '),
 );
 
-/** Due at once. */
-const CANCELLED_VALUES = sql.raw(
-  INTENT_COLUMNS.map((column) => {
-    if (column === 'enqueued_at') return 'least(d.enqueued_at, statement_timestamp())';
-    return column === 'next_wake_at' ? 'statement_timestamp()' : `d.${column}`;
-  }).join(', '),
-);
-
-type Inserted = readonly { readonly order_id: string }[];
+type Inserted = readonly { readonly order_id: string; readonly is_cancelled: boolean }[];
+const INSERTED = sql`SELECT order_id, cancel_requested_at IS NOT NULL AS is_cancelled FROM k`;
 
 /** What a door does that may write nothing but intents. */
 async function insertUnsigned(db: Database, orders: readonly NewOrder[]): Promise<Inserted> {
   const rows = rowsAs('d', ORDER_COLUMNS, orders.map(orderRow));
-  const result = await sql<{ order_id: string }>`/* prepared: record_unsigned_orders */
-    WITH d AS MATERIALIZED (SELECT * FROM ${rows}),
+  const result = await sql<Inserted[number]>`/* prepared: record_unsigned_orders */
+    WITH d AS MATERIALIZED (${firstOfEachKey(rows)}),
     k AS (${insertKeys}),
     o AS (
-      INSERT INTO orders (${INTENT_NAMES}) SELECT ${INTENT_VALUES} FROM d JOIN k ON k.order_id = d.id
+      INSERT INTO orders (${INTENT_NAMES}, cancel_requested_at)
+      SELECT ${INTENT_VALUES}, k.cancel_requested_at FROM d JOIN k ON k.order_id = d.id
     )
-    SELECT order_id FROM k`.execute(db);
+    ${INSERTED}`.execute(db);
   return result.rows;
 }
+
+/** What a first signature gives an order; nothing of one that was cancelled before it came. */
+const SIGNED = {
+  order_id: 'order_id',
+  owner: 'owner',
+  dydx_client_id: 'dydx_client_id',
+  clob_pair_id: 'clob_pair_id',
+  order_flags: 'order_flags',
+  quantums: 'quantums',
+  subticks: 'subticks',
+  trigger_subticks: 'trigger_subticks',
+  nonce: 'nonce',
+  first_good_til_block: 'good_til_block',
+  good_til_block: 'good_til_block',
+  tx_hash: 'tx_hash',
+} as const satisfies Record<string, keyof typeof ATTEMPT_COLUMNS>;
+const SIGNED_NAMES = sql.raw(Object.keys(SIGNED).join(', '));
+const SIGNED_VALUES = sql.raw(
+  Object.values(SIGNED)
+    .map((column) => `CASE WHEN k.cancel_requested_at IS NULL THEN d.${column} END`)
+    .join(', '),
+);
 
 async function insertSigned(db: Database, orders: readonly NewOrder[]): Promise<Inserted> {
   const rows = rowsAs(
@@ -174,26 +168,22 @@ async function insertSigned(db: Database, orders: readonly NewOrder[]): Promise<
     { ...ORDER_COLUMNS, ...ATTEMPT_COLUMNS },
     orders.map((order) => ({ ...orderRow(order), ...attemptRow(order.attempt) })),
   );
-  const result = await sql<{ order_id: string }>`/* prepared: record_orders */
-    WITH d AS MATERIALIZED (SELECT * FROM ${rows}),
+  const result = await sql<Inserted[number]>`/* prepared: record_orders */
+    WITH d AS MATERIALIZED (${firstOfEachKey(rows)}),
     k AS (${insertKeys}),
     o AS (
-      INSERT INTO orders (
-        ${INTENT_NAMES}, order_id, owner, dydx_client_id, clob_pair_id, order_flags, quantums, subticks,
-        trigger_subticks, nonce, first_good_til_block, good_til_block, tx_hash, attempt_count
-      )
-      SELECT ${INTENT_VALUES}, d.order_id, d.owner, d.dydx_client_id, d.clob_pair_id, d.order_flags, d.quantums,
-        d.subticks, d.trigger_subticks, d.nonce, d.good_til_block, d.good_til_block, d.tx_hash,
-        (d.tx_hash IS NOT NULL)::int
+      INSERT INTO orders (${INTENT_NAMES}, cancel_requested_at, attempt_count, ${SIGNED_NAMES})
+      SELECT ${INTENT_VALUES}, k.cancel_requested_at,
+        (d.tx_hash IS NOT NULL AND k.cancel_requested_at IS NULL)::int, ${SIGNED_VALUES}
       FROM d JOIN k ON k.order_id = d.id
-      RETURNING id
+      RETURNING id, attempt_count
     ),
     a AS (
       INSERT INTO order_attempts (order_id, attempt, good_til_block, nonce, signed_height, tx_hash, tx_bytes)
       SELECT d.id, 1, d.good_til_block, d.nonce, d.signed_height, d.tx_hash, d.tx_bytes
-      FROM d JOIN o ON o.id = d.id WHERE d.tx_hash IS NOT NULL
+      FROM d JOIN o ON o.id = d.id WHERE o.attempt_count > 0
     )
-    SELECT order_id FROM k`.execute(db);
+    ${INSERTED}`.execute(db);
   return result.rows;
 }
 

@@ -279,6 +279,7 @@ export const OURS = {
     'record_order_creation',
     'refuse_change',
     'refuse_unarchived_delete',
+    'require_shown',
     'take_nonces',
   ],
   enums: ['order_side', 'order_status', 'order_type', 'time_in_force'],

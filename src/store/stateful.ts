@@ -24,23 +24,27 @@ export async function settleNonce(db: Database, owner: string, nonce: number): P
 
 export type Inclusion = { readonly id: string; readonly hash: string; readonly height: number; readonly wakeAt: Date };
 
-/** A transaction of the order was carried out. */
+/** A transaction of the order was carried out. What was noted before, or has ended, stays as it is. */
 export async function noteIncluded(db: Database, { id, hash, height, wakeAt }: Inclusion): Promise<void> {
   await sql`
-    WITH l AS MATERIALIZED (SELECT id FROM orders WHERE id = ${id} FOR NO KEY UPDATE),
+    WITH l AS MATERIALIZED (
+      SELECT id, owner FROM orders
+      WHERE id = ${id} AND included_height IS NULL AND dead_height IS NULL AND status IN ${ACTIVE} FOR NO KEY UPDATE
+    ),
     a AS (
       UPDATE order_attempts x SET included_height = ${height}, included_code = 0
-      FROM l WHERE x.order_id = l.id AND x.tx_hash = ${hash} AND x.included_height IS NULL
-      RETURNING x.order_id
+      FROM l WHERE x.order_id = l.id AND x.tx_hash = ${hash}
+      RETURNING x.order_id, l.owner, x.nonce
     ),
-    n AS (
-      DELETE FROM nonces_in_doubt d USING orders o WHERE o.id = ${id} AND d.owner = o.owner AND d.nonce = o.nonce
-    )
-    UPDATE orders o SET included_height = ${height}, next_wake_at = ${wakeAt},
+    n AS (DELETE FROM nonces_in_doubt d USING a WHERE d.owner = a.owner AND d.nonce = a.nonce)
+    UPDATE orders o SET included_height = ${height},
+      -- A cancel has said when: only sooner.
+      next_wake_at = CASE WHEN o.cancel_requested_at IS NULL THEN ${wakeAt}::timestamptz
+        ELSE least(o.next_wake_at, ${wakeAt}::timestamptz) END,
       status = CASE o.status WHEN 'PENDING' THEN 'OPEN' ELSE o.status END,
       status_reason = CASE o.status WHEN 'PENDING' THEN 'on chain' ELSE o.status_reason END,
       placed_at = coalesce(o.placed_at, clock_timestamp())
-    FROM a WHERE o.id = a.order_id AND o.included_height IS NULL AND o.status IN ${ACTIVE}`.execute(db);
+    FROM a WHERE o.id = a.order_id`.execute(db);
 }
 
 export type Absence = {
@@ -69,7 +73,7 @@ export async function noteAbsent(db: Database, absence: Absence): Promise<boolea
 
 /** From its height on nothing of the order can fill; the reconciler ends it when it has read so far. */
 export async function noteDeath(db: Database, id: string, attemptCount: number, death: Death): Promise<boolean> {
-  const stored = death.cause === 'failed' ? { ...death, log: storableText(death.log, 1000) } : death;
+  const stored = death.cause === 'failed' ? storable(death) : death;
   const [hash, code] = death.cause === 'failed' ? [death.tx_hash, death.code] : [null, null];
   const { rows } = await sql`
     WITH u AS (
@@ -84,4 +88,9 @@ export async function noteDeath(db: Database, id: string, attemptCount: number, 
     n AS (DELETE FROM nonces_in_doubt d USING u WHERE d.owner = u.owner AND d.nonce = u.nonce)
     SELECT id FROM u`.execute(db);
   return rows.length > 0;
+}
+
+/** What a node writes is anything: NUL bytes, half characters, megabytes. */
+function storable(death: Extract<Death, { cause: 'failed' }>): Death {
+  return { ...death, codespace: storableText(death.codespace, 100), log: storableText(death.log, 1000) };
 }

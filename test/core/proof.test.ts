@@ -1,8 +1,8 @@
-// What the reconciler ends can be proven from the stored rows alone, and no row can be changed without a trace.
+// What the reconciler ends can be proven from the stored rows alone, and no row can be changed without a trace: of
+// short-term orders. proof-stateful.test.ts does the same for the others.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { orderUuid } from '../../src/core/order-uuid.ts';
-import type { Fill } from '../../src/core/ports.ts';
 import {
   type ProvenAttempt,
   type ProvenFill,
@@ -10,44 +10,12 @@ import {
   type Resolution,
   whyUnproven,
 } from '../../src/core/proof.ts';
-import { type OrderFacts, reconcile } from '../../src/core/reconcile.ts';
+import type { OrderFacts } from '../../src/core/reconcile.ts';
 import { type OrderStatus, STATUSES } from '../../src/core/status.ts';
 import { attemptOf, fillOf, identityOf, orderFacts } from './builders.ts';
+import { ended, type StoredOrder } from './stored-order.ts';
 
-type Case = {
-  readonly order: ProvenOrder;
-  readonly attempts: readonly ProvenAttempt[];
-  readonly fills: readonly ProvenFill[];
-};
-const why = ({ order, attempts, fills }: Case) => whyUnproven(order, attempts, fills);
-
-/** The rows as they are stored when the reconciler has read everything up to the height. */
-function ended(
-  facts: OrderFacts,
-  fills: readonly Fill[],
-  attempts: readonly ProvenAttempt[],
-  height = 112,
-): Case {
-  const result = reconcile({ orders: [facts], fills, startHeight: 0, height, marginBlocks: 2 });
-  const end = result.settled[0] ?? result.bookings.findLast((booking) => booking.resolution !== undefined);
-  return {
-    order: {
-      status: end?.status ?? facts.status,
-      statusReason: end?.reason ?? null,
-      timeInForce: facts.timeInForce,
-      size: facts.size,
-      filledSize: end?.filledSize ?? facts.filledSize,
-      cancelRequested: facts.isCancelRequested,
-      orderUuid: facts.orderUuid,
-      identity: identityOf(1),
-      goodTilBlock: facts.goodTilBlock,
-      hasLateFill: false,
-      resolution: end?.resolution ?? null,
-    },
-    attempts,
-    fills: result.bookings.map(({ fill }) => ({ size: fill.size, height: fill.height })),
-  };
-}
+const why = ({ order, attempts, fills }: StoredOrder) => whyUnproven(order, attempts, fills);
 
 const refusal = { codespace: 'clob', code: 2004, log: 'filled already' };
 const refusedAttempt = attemptOf({ outcome: 'refused', codespace: 'clob', code: 2004, transmissions: 2 });
@@ -61,7 +29,7 @@ const refusedIoc = orderFacts({ timeInForce: 'IOC', refusal });
 const resigned = orderFacts({ goodTilBlock: 115 });
 
 /** Everything that the reconciler can end, with the status it ends in. */
-const CASES: Readonly<Record<string, readonly [OrderStatus, Case]>> = {
+const CASES: Readonly<Record<string, readonly [OrderStatus, StoredOrder]>> = {
   'filled at once': ['FILLED', ended(resting, fillsOf(resting, '10'), [attemptOf()])],
   'filled by three': ['FILLED', ended(resting, fillsOf(resting, '1', '2', '7'), [attemptOf()])],
   'expired without a fill': ['EXPIRED', ended(resting, [], [attemptOf()])],
@@ -120,7 +88,7 @@ describe('what the reconciler ended is proven', () => {
 
   test('a late partial fill leaves the proof of the end whole', () => {
     const rows = ended(resting, fillsOf(resting, '1'), [attemptOf()]);
-    const late: Case = {
+    const late: StoredOrder = {
       ...rows,
       order: { ...rows.order, filledSize: '4', hasLateFill: true },
       fills: [...rows.fills, { size: '3', height: 110 }],
@@ -141,7 +109,7 @@ describe('what the reconciler ended is proven', () => {
 
   test('a fill that the evidence should have known, and that was never alarmed, contradicts it', () => {
     const rows = ended(resting, fillsOf(resting, '1'), [attemptOf()]);
-    const contradicted: Case = {
+    const contradicted: StoredOrder = {
       ...rows,
       order: { ...rows.order, filledSize: '4' },
       fills: [...rows.fills, { size: '3', height: 110 }],
@@ -153,31 +121,31 @@ describe('what the reconciler ended is proven', () => {
 describe('a single change of the rows is found:', () => {
   const withOrder =
     (changes: Partial<ProvenOrder>) =>
-    (rows: Case): Case => ({
+    (rows: StoredOrder): StoredOrder => ({
       ...rows,
       order: { ...rows.order, ...changes },
     });
   const withFirst =
     (changes: Partial<ProvenAttempt>) =>
-    (rows: Case): Case => ({
+    (rows: StoredOrder): StoredOrder => ({
       ...rows,
       attempts: rows.attempts.map((attempt, index) => (index === 0 ? { ...attempt, ...changes } : attempt)),
     });
   const withFill =
     (changes: Partial<ProvenFill>) =>
-    (rows: Case): Case | undefined =>
+    (rows: StoredOrder): StoredOrder | undefined =>
       rows.fills.length === 0
         ? undefined
         : { ...rows, fills: rows.fills.map((fill, index) => (index === 0 ? { ...fill, ...changes } : fill)) };
   const withEvidence =
     (change: (resolution: Resolution) => Resolution | undefined) =>
-    (rows: Case): Case | undefined => {
+    (rows: StoredOrder): StoredOrder | undefined => {
       const resolution = rows.order.resolution === null ? undefined : change(rows.order.resolution);
       return resolution === undefined ? undefined : { ...rows, order: { ...rows.order, resolution } };
     };
 
   /** undefined: the change does not apply to these rows. */
-  const MUTATIONS: Readonly<Record<string, (rows: Case) => Case | undefined>> = {
+  const MUTATIONS: Readonly<Record<string, (rows: StoredOrder) => StoredOrder | undefined>> = {
     'a fill removed': (rows) =>
       rows.fills.length === 0 ? undefined : { ...rows, fills: rows.fills.slice(1) },
     'a fill added': (rows) => ({ ...rows, fills: [...rows.fills, { size: '1', height: 105 }] }),
@@ -202,13 +170,20 @@ describe('a single change of the rows is found:', () => {
     'every attempt removed': (rows) => ({ ...rows, attempts: [] }),
     'the resolution removed': withOrder({ resolution: null }),
     'the evidence older than the good-til-block': withEvidence((resolution) =>
-      resolution.rule === 'dead' ? { ...resolution, height: resolution.good_til_block - 1 } : undefined,
+      resolution.rule === 'dead'
+        ? { ...resolution, height: (resolution.good_til_block ?? 0) - 1 }
+        : undefined,
     ),
     'the evidence of another good-til-block': withEvidence((resolution) =>
       resolution.rule === 'dead'
-        ? { ...resolution, good_til_block: resolution.good_til_block - 1 }
+        ? { ...resolution, good_til_block: (resolution.good_til_block ?? 0) - 1 }
         : undefined,
     ),
+    'the good-til-block removed from the evidence': withEvidence((resolution) => {
+      if (resolution.rule !== 'dead') return undefined;
+      const { good_til_block: _, ...rest } = resolution;
+      return rest;
+    }),
     'the evidence of a fill more than there is': withEvidence((resolution) =>
       resolution.rule === 'dead' || resolution.rule === 'filled'
         ? { ...resolution, fills: resolution.fills + 1 }
@@ -224,8 +199,8 @@ describe('a single change of the rows is found:', () => {
     ),
     'the code removed from the evidence': withEvidence((resolution) => {
       if (resolution.rule !== 'dead' || resolution.code === undefined) return undefined;
-      const { rule, height, good_til_block, fills } = resolution;
-      return { rule, height, good_til_block, fills };
+      const { codespace: _, code: __, log: ___, ...rest } = resolution;
+      return rest;
     }),
     'the code of the attempt that refused it': (rows) =>
       rows.order.status === 'REJECTED' ? withFirst({ code: 20 })(rows) : undefined,

@@ -12,7 +12,7 @@ const STATEFUL = 200;
 function statefulIntents(count: number, seed: number): (IntentInput & { tenant_id: string })[] {
   const random = randomBySeed(seed);
   return Array.from({ length: count }, (_, index) => {
-    const good_til_time = new Date(Date.now() + 40_000 + random() * 20_000).toISOString();
+    const good_til_time = new Date(Date.now() + 20_000 + random() * 15_000).toISOString();
     const base = {
       client_id: `stateful-${index}`,
       tenant_id: 'default',

@@ -1,8 +1,6 @@
 // What is open and held, counted from the first signature until the end, and which of what was let through is counted.
 import { sql } from 'kysely';
 import { afterAll, expect, test } from 'vitest';
-import { capturing, planNodes } from '../../bench/explain.ts';
-import { seedOrders } from '../../bench/seed-orders.ts';
 import { fromAtoms } from '../../src/core/decimal.ts';
 import type { IntentInput } from '../../src/core/intent.ts';
 import { openDatabase } from '../../src/store/database.ts';
@@ -133,19 +131,4 @@ test('of what was let through, the signed, the ended and the archived are told, 
   expect(counted.map(({ client_id }) => client_id).toSorted()).toEqual(
     [open, refused, archived].map(({ intent }) => intent.client_id).toSorted(),
   );
-});
-
-test('it reads active orders by a partial index, however many have ended', async () => {
-  await using seeded = await createDatabase();
-  await seedOrders(seeded.url, { orders: 20_000, seed: 1 });
-  const captured = capturing(seeded.db);
-  const pending = Array.from({ length: 50 }, (_, n) => ({ tenant_id: 'default', client_id: `none-${n}` }));
-  await readExposures(captured.db, pending);
-  const [query] = captured.queries;
-  if (query === undefined) throw new Error('no query');
-  const scans = (await planNodes(seeded.db, query))
-    .filter((node) => node['Relation Name'] === 'orders')
-    .map((node) => `${node['Node Type']} ${node['Index Name'] ?? ''}`);
-  expect(scans.length).toBeGreaterThan(0);
-  for (const scan of scans) expect(scan).not.toMatch(/^Seq Scan/);
 });

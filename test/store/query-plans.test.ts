@@ -5,6 +5,7 @@ import { capturing, type PlanNode, planNodes } from '../../bench/explain.ts';
 import { seedOrders } from '../../bench/seed-orders.ts';
 import { SEEDED_UNTIL } from '../../bench/seed-rows.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
+import { readExposures } from '../../src/store/exposures.ts';
 import { countByStatus } from '../../src/store/order-counts.ts';
 import { listActiveOrders, listOrders } from '../../src/store/order-pages.ts';
 import { orderWithHistory } from '../../src/store/order-story.ts';
@@ -86,4 +87,11 @@ test('an order and its history are read by their keys', async () => {
     'Index Scan orders_pkey',
     'Index Scan order_status_history_pkey',
   ]);
+});
+
+test('what is open is read from an index of active orders, and what was let through by its keys', async () => {
+  const pending = Array.from({ length: 50 }, (_, n) => ({ tenant_id: 'default', client_id: `none-${n}` }));
+  const scans = await scansOf(db, (reader) => readExposures(reader, pending));
+  expect(scans.filter((scan) => scan.startsWith('Seq Scan') && !scan.endsWith('positions'))).toEqual([]);
+  expect(scans.join()).toMatch(/idx_orders_(active|reconcile)/);
 });

@@ -59,7 +59,7 @@ export type TestRouter = AsyncDisposable & {
   readonly queues: QueueBackend;
   readonly settings: Settings;
   readonly submitter: (options?: SubmitterOptions, settings?: Settings) => Promise<Service>;
-  readonly reconciler: (options?: ReconcilerOptions) => Promise<Service>;
+  readonly reconciler: (options?: ReconcilerOptions, settings?: Settings) => Promise<Service>;
   /** A process of test/support or workers; killed at the end of the test if it still runs. */
   readonly spawn: (script: string, env?: Settings) => ChildProcess;
   /** Resolves when every one of these is final or refused. @param timeoutMs default 45 s */
@@ -116,8 +116,8 @@ export async function startTestRouter(options: TestRouterOptions = {}): Promise<
     settings,
     submitter: (submitterOptions, extra) =>
       start('submitter', (context) => startSubmitter(context, submitterOptions), extra),
-    reconciler: (reconcilerOptions) =>
-      start('reconciler', (context) => startReconciler(context, reconcilerOptions)),
+    reconciler: (reconcilerOptions, extra) =>
+      start('reconciler', (context) => startReconciler(context, reconcilerOptions), extra),
     spawn: (script, env = {}) => {
       const child = spawn(process.execPath, [join(ROOT, script)], {
         env: { ...process.env, ...settings, DATABASE_URL: asLogin(database.url, loginOf(script)), ...env },
