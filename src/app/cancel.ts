@@ -32,7 +32,10 @@ type Signed = ClaimedOrder & { readonly content: SignedContent; readonly goodTil
 /** Fences signed short-term orders, those of one subaccount by one transaction. @returns what is next for each */
 export async function fence(deps: WakeDeps, orders: readonly ClaimedOrder[]): Promise<readonly Fenced[]> {
   const block = deps.block();
-  const groups = Map.groupBy(orders.filter(isSigned), (order) => `${order.account}/${order.subaccountNumber}`);
+  const groups = Map.groupBy(
+    orders.filter(isSigned),
+    (order) => `${order.account}/${order.subaccountNumber}`,
+  );
   const works: Promise<Fenced>[] = [];
   for (const group of groups.values()) {
     for (let start = 0; start < group.length; start += MAX_BATCH) {
@@ -46,7 +49,11 @@ function isSigned(order: ClaimedOrder): order is Signed {
   return order.content !== null && order.goodTilBlock !== null;
 }
 
-async function fenceGroup(deps: WakeDeps, orders: readonly Signed[], block: Block | undefined): Promise<Fenced> {
+async function fenceGroup(
+  deps: WakeDeps,
+  orders: readonly Signed[],
+  block: Block | undefined,
+): Promise<Fenced> {
   const [first] = orders;
   const signer = first === undefined ? undefined : deps.signer(first.account);
   const retries = Math.max(...orders.map((order) => order.cancelCount));
@@ -117,9 +124,11 @@ async function sendCancel(
   if (!isNew) return { outcome: 'deferred', codespace: null, code: null, log: 'sent by another worker' };
   const answer = await deps.validator.broadcast(tx.bytes, undefined, first?.cancelCount ?? 0);
   const verdict = judgeCancel(answer);
+  deps.telemetry.cancelAnswered(verdict.outcome);
   await deps.recordCancelOutcome({ txHash: tx.hash, ...verdict, answeredAt: deps.now() });
   const fields = { order_ids: orderIds.slice(0, 5), orders: orderIds.length, tx_hash: tx.hash, ...verdict };
-  if (verdict.outcome === 'accepted' || verdict.outcome === 'known') deps.log.debug(fields, 'cancel answered');
+  if (verdict.outcome === 'accepted' || verdict.outcome === 'known')
+    deps.log.debug(fields, 'cancel answered');
   else deps.log.warn(fields, 'cancel unsettled');
   return verdict;
 }

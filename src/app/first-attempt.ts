@@ -42,7 +42,11 @@ export const BLIND_RETRY_MS = 500;
 /** About a block: points of the venue's rate come back with blocks. Spread, or all that wait would ask at once. */
 const RATE_RETRY_MS = { min: 100, spread: 900 };
 
-export async function firstAttempt(deps: FirstAttemptDeps, order: Candidate, plan: Plan): Promise<FirstAttempt> {
+export async function firstAttempt(
+  deps: FirstAttemptDeps,
+  order: Candidate,
+  plan: Plan,
+): Promise<FirstAttempt> {
   const signer = deps.signer(order.account);
   if (signer === undefined) {
     return { kind: 'refused', cause: `account: ${order.account} is not configured` };

@@ -40,7 +40,8 @@ export async function carryOnStateful(deps: WakeDeps, order: ClaimedOrder): Prom
   if (!(await isCorroborated(deps, order, decision.block.height))) return lookAgain(deps, order);
   const { height, time } = decision.block;
   const { id, attemptCount } = order;
-  if (!(await deps.noteAbsent({ id, nonce: signed.nonce, attemptCount, height, time }))) return lookAgain(deps, order);
+  if (!(await deps.noteAbsent({ id, nonce: signed.nonce, attemptCount, height, time })))
+    return lookAgain(deps, order);
   const after = decideStateful({ ...signed, deadNonce: signed.nonce }, finding, { now: deps.now(), block });
   return carryOut(deps, order, after, block);
 }
@@ -86,7 +87,10 @@ async function ask(deps: WakeDeps, order: ClaimedOrder, signed: SignedStateful):
       }
     }
   } catch (error) {
-    deps.log.warn({ order_id: order.id, error: String(error) }, 'the chain cannot be asked for a stateful order');
+    deps.log.warn(
+      { order_id: order.id, error: String(error) },
+      'the chain cannot be asked for a stateful order',
+    );
     return { kind: 'unknown' };
   }
 }
@@ -114,7 +118,10 @@ async function isCorroborated(deps: WakeDeps, order: ClaimedOrder, height: numbe
       'an order whose transactions are not on chain is known there: it stays in doubt',
     );
   } catch (error) {
-    deps.log.warn({ order_id: order.id, error: String(error) }, 'the absence of a stateful order is not confirmed');
+    deps.log.warn(
+      { order_id: order.id, error: String(error) },
+      'the absence of a stateful order is not confirmed',
+    );
   }
   return false;
 }
@@ -179,7 +186,12 @@ async function signAgain(
 ): Promise<Next> {
   const signer = deps.signer(order.account);
   const goodTilBlockTime = goodTilSeconds(order.goodTilTime);
-  if (signer === undefined || order.content === null || order.nonce === null || goodTilBlockTime === undefined) {
+  if (
+    signer === undefined ||
+    order.content === null ||
+    order.nonce === null ||
+    goodTilBlockTime === undefined
+  ) {
     deps.log.error({ order_id: order.id, account: order.account }, 'no key to sign this order with');
     return lookAgain(deps, order);
   }

@@ -172,7 +172,8 @@ async function carryOnShortTerm(deps: WakeDeps, order: ClaimedOrder): Promise<Ne
 
 function dueOrder(deps: WakeDeps, order: ClaimedOrder): DueOrder | undefined {
   const { latestAttempt, firstGoodTilBlock } = order;
-  if (latestAttempt === null || latestAttempt.goodTilBlock === null || firstGoodTilBlock === null) return undefined;
+  if (latestAttempt === null || latestAttempt.goodTilBlock === null || firstGoodTilBlock === null)
+    return undefined;
   const { goodTilBlock, transmissions, outcome } = latestAttempt;
   return {
     submitBy: order.submitBy ?? undefined,

@@ -128,9 +128,10 @@ function whyNotOurs(fill: Fill, order: OrderFacts | undefined): string | undefin
   if (fill.market !== order.market) return `market ${fill.market}, the order is on ${order.market}`;
   if (fill.side !== order.side) return `side ${fill.side}, the order is a ${order.side}`;
   // A stateful order that was shown dead takes a later fill, too: as a late one, which is alarmed.
-  const end = order.goodTilBlock ?? Number.POSITIVE_INFINITY;
-  if (fill.height < order.firstSignedHeight || fill.height > end) {
-    return `block ${fill.height}, the order can only fill in ${order.firstSignedHeight}–${order.goodTilBlock ?? ''}`;
+  const { firstSignedHeight: first, goodTilBlock: last } = order;
+  if (fill.height < first || fill.height > (last ?? Number.POSITIVE_INFINITY)) {
+    const life = last === undefined ? `from block ${first} on` : `in ${first}–${last}`;
+    return `block ${fill.height}, the order can only fill ${life}`;
   }
   const filled = toAtoms(order.filledSize) + size;
   if (filled > toAtoms(order.size)) return `overfill: ${fromAtoms(filled)} of ${order.size}`;

@@ -34,6 +34,8 @@ export type Telemetry = {
   readonly sent: (kind: AttemptKind, offeredAt: Date) => void;
   /** @param roundTripMs undefined when no byte left */
   readonly answered: (outcome: Outcome, roundTripMs: number | undefined) => void;
+  /** A cancel transaction, which may be for many orders. */
+  readonly cancelAnswered: (outcome: Outcome) => void;
   /** An order has reached a final status. */
   readonly ended: (status: OrderStatus) => void;
   /** @param filledAt the venue's block time */
@@ -57,6 +59,7 @@ export const noTelemetry: Telemetry = {
   offered: ignore,
   sent: ignore,
   answered: ignore,
+  cancelAnswered: ignore,
   ended: ignore,
   fillBooked: ignore,
   fillUnexplained: ignore,

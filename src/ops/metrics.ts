@@ -7,6 +7,7 @@ import { askAtMost } from './ask.ts';
 import type { Health } from './health.ts';
 import {
   countBatches,
+  countCancels,
   countEnds,
   countFills,
   countIndexerRequests,
@@ -40,10 +41,11 @@ const TELEMETRY: Readonly<Record<string, (registry: Registry) => Partial<Telemet
   submitter: (registry) => ({
     ...countIntents(registry),
     ...countTransmissions(registry),
+    ...countCancels(registry),
     ...countEnds(registry),
     ...countBatches(registry, SUBMITTER_BATCHES),
     ...countIndexerRequests(registry),
-    ...countJobFailures(registry, ['orders']),
+    ...countJobFailures(registry, ['orders', 'control']),
   }),
   reconciler: (registry) => ({
     ...countFills(registry),

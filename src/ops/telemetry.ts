@@ -68,6 +68,16 @@ export function countTransmissions(registry: Registry): Pick<Telemetry, 'sent' |
   };
 }
 
+export function countCancels(registry: Registry): Pick<Telemetry, 'cancelAnswered'> {
+  const answers = countBy(registry, {
+    name: 'router_cancel_answers_total',
+    help: 'answers to cancel transactions as they were judged; one transaction may be for many orders',
+    label: 'outcome',
+    values: OUTCOMES,
+  });
+  return { cancelAnswered: (outcome) => answers(outcome) };
+}
+
 export function countEnds(registry: Registry): Pick<Telemetry, 'ended'> {
   const ends = countBy(registry, {
     name: 'router_orders_final_total',

@@ -4,7 +4,7 @@ import { type Intent, parseIntent } from '../../src/core/intent.ts';
 import type { Market } from '../../src/core/market.ts';
 import { LONG_TERM, type OrderId, orderUuid } from '../../src/core/order-uuid.ts';
 import type { Fill } from '../../src/core/ports.ts';
-import type { ProvenAttempt } from '../../src/core/proof.ts';
+import type { Death, ProvenAttempt } from '../../src/core/proof.ts';
 import type { OrderFacts } from '../../src/core/reconcile.ts';
 
 export const BTC_USD: Market = {
@@ -87,6 +87,19 @@ export function orderFacts(changes: Partial<OrderFacts> = {}, clientId = 1): Ord
 export function statefulFacts(changes: Partial<OrderFacts> = {}, clientId = 1): OrderFacts {
   const uuid = orderUuid(identityOf(clientId, LONG_TERM));
   return orderFacts({ orderUuid: uuid, goodTilBlock: undefined, ...changes }, clientId);
+}
+
+/** Shown in that block. */
+export function deathOf(cause: Death['cause'], height: number): Death {
+  switch (cause) {
+    case 'removed':
+      return { cause, height };
+    case 'failed':
+      return { cause, height, tx_hash: 'A'.repeat(64), codespace: 'clob', code: 3007, log: 'why' };
+    case 'expired':
+    case 'never_included':
+      return { cause, height, block_time_ms: 1_772_600_000_000 };
+  }
 }
 
 let fills = 0;

@@ -237,6 +237,17 @@ const withDeath = (cause: Death['cause'], changes: Partial<Death>): Mutation =>
     cause,
     withEvidence((evidence) => ({ ...evidence, death: { ...evidence.death, ...changes } as Death })),
   );
+/** A fill that the evidence counts. */
+const withKnownFill: Mutation = (rows) => {
+  const counted = withEvidence((evidence) => ({ ...evidence, fills: 1 }))(rows);
+  return (
+    counted && {
+      ...counted,
+      order: { ...counted.order, filledSize: '1' },
+      fills: [{ size: '1', height: 105 }],
+    }
+  );
+};
 const hasFills =
   (mutate: Mutation): Mutation =>
   (rows) =>

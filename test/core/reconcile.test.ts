@@ -1,11 +1,12 @@
 // The venue's reports, in any order, cut anywhere, twice or late, end in the same statuses and sizes; nothing is final
-// without proof; nothing that is not ours is added.
+// without proof; nothing that is not ours is added. The table of final statuses for stateful orders is in
+// reconcile-stateful.test.ts.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Fill } from '../../src/core/ports.ts';
 import { type OrderFacts, type Reconciled, reconcile, settleDead } from '../../src/core/reconcile.ts';
 import { isFinal, type OrderStatus } from '../../src/core/status.ts';
-import { fillOf, orderFacts } from './builders.ts';
+import { deathOf, fillOf, orderFacts, statefulFacts } from './builders.ts';
 
 const START = 90;
 const MARGIN = 2;
@@ -39,19 +40,27 @@ const orderRows = fc.array(
     timeInForce: fc.constantFrom('GTT' as const, 'IOC' as const),
     isCancelRequested: fc.boolean(),
     isRefused: fc.boolean(),
-    goodTilBlock: fc.integer({ min: 101, max: 112 }),
+    goodTilBlock: fc.option(fc.integer({ min: 101, max: 112 }), { nil: undefined }),
+    /** of stateful orders, which have no good-til-block */
+    death: fc.option(
+      fc.record({
+        cause: fc.constantFrom('expired', 'removed', 'failed', 'never_included'),
+        height: fc.integer({ min: 101, max: 112 }),
+      }),
+      { nil: undefined },
+    ),
   }),
   { minLength: 1, maxLength: 4 },
 );
 
-/** Some fills overfill their order, some lie outside its window. */
+/** Some fills overfill their order, some lie outside its window; none comes after a death that was shown. */
 const histories = orderRows.chain((rows) => {
-  const orders = rows.map(({ size, isRefused, ...row }, index) =>
-    orderFacts(
-      { ...row, size: `${size}`, refusal: isRefused ? { codespace: 'clob', code: 20, log: '' } : undefined },
-      index + 1,
-    ),
-  );
+  const orders = rows.map(({ size, isRefused, death, ...row }, index) => {
+    const refusal = isRefused ? { codespace: 'clob', code: 20, log: '' } : undefined;
+    const changes = { ...row, size: `${size}`, refusal };
+    if (row.goodTilBlock !== undefined) return orderFacts(changes, index + 1);
+    return statefulFacts({ ...changes, death: death && deathOf(death.cause, death.height) }, index + 1);
+  });
   const fillRows = fc.record({
     order: fc.nat(orders.length - 1),
     size: fc.integer({ min: 1, max: 5 }),
@@ -65,7 +74,8 @@ function fillsOf(orders: readonly OrderFacts[], rows: readonly Row[]): Fill[] {
     .toSorted((a, b) => a.height - b.height)
     .flatMap(({ order, size, height }) => {
       const facts = orders[order];
-      return facts === undefined ? [] : [fillOf(facts, { size: `${size}`, height })];
+      if (facts === undefined || height > (facts.death?.height ?? height)) return [];
+      return [fillOf(facts, { size: `${size}`, height })];
     });
 }
 
@@ -277,8 +287,10 @@ describe('an order is settled', () => {
         ({ orders, fills }, marginBlocks, height) => {
           const result = reconcile({ orders, fills, startHeight: START, height, marginBlocks });
           const booked = applied(orders, { ...result, settled: [] });
+          const deadFrom = (order: OrderFacts) =>
+            order.goodTilBlock ?? order.death?.height ?? Number.POSITIVE_INFINITY;
           const dead = booked.filter(
-            (order) => !isFinal(order.status) && order.goodTilBlock + marginBlocks <= height,
+            (order) => !isFinal(order.status) && deadFrom(order) + marginBlocks <= height,
           );
           expect(result.settled.map((change) => change.order.id)).toEqual(dead.map((order) => order.id));
         },
@@ -474,7 +486,7 @@ describe('a fill that is not provably ours is unexplained and changes nothing', 
             mixed.splice(
               Math.min(index, mixed.length),
               0,
-              fillOf(target, kind === 3 ? { height: 120 } : changes),
+              fillOf(target, kind === 3 ? { height: 99 } : changes),
             );
           }
           const clean = report(orders, fills, 115);

@@ -5,6 +5,7 @@
 // queued may be sent again. These tests wait for the replica (WAIT) before the master dies.
 import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
+import type { QueueBackend } from '../../src/queue/backend.ts';
 import { range } from '../support/range.ts';
 import { startRedisCluster, startRedisSentinels } from '../support/redis-topologies.ts';
 import { persist, useQueue } from './redis-use.ts';
@@ -14,7 +15,13 @@ const PASSWORD = 'p@ss/w:rd%';
 const FIRST = range(0, 20);
 const SECOND = range(20, 40);
 
-test('a cluster with a password takes jobs, and works them off', async () => {
+async function takenOfTen(backend: QueueBackend): Promise<number[]> {
+  const store = backend.rateStore();
+  const bucket = { key: 'dydx1owner:7', points: 10, lifeS: 60 };
+  return [await store.take(bucket, 7), await store.take(bucket, 7)];
+}
+
+test('a cluster with a password takes jobs, works them off, and counts what processes share', async () => {
   await using cluster = await startRedisCluster(3, PASSWORD);
   await using queue = useQueue(cluster.url);
   expect(await queue.backend.hazards()).toEqual([]);
@@ -23,6 +30,7 @@ test('a cluster with a password takes jobs, and works them off', async () => {
   await queue.worked(FIRST);
   await Promise.all(SECOND.map(queue.add));
   await queue.worked(SECOND);
+  expect(await takenOfTen(queue.backend)).toEqual([7, 3]);
 });
 
 test('one node of a cluster that evicts is found by the first question', async () => {
@@ -73,6 +81,7 @@ test('sentinels: when the master dies its replica is used, with the jobs that ha
   await persist(() => queue.add(100));
   await queue.worked([...FIRST, 100]);
   expect(await queue.backend.hazards()).toEqual([]);
+  expect(await takenOfTen(queue.backend)).toEqual([7, 3]);
 });
 
 test('sentinels that know no such master are told from ones that do not answer', async () => {

@@ -103,7 +103,7 @@ test('a failed query is told and repeated, and its end ends the silence', async 
   failure = new Error('ECONNREFUSED');
   copy.start();
   await pass(1_000);
-  expect([errors.length, copy.current()]).toEqual([4, undefined]);
+  expect([errors.length, copy.current()]).toEqual([5, undefined]);
   await expect(Promise.all([copy.ready(50), pass(60)])).rejects.toThrow(
     'controls could not be read within 50 ms',
   );

@@ -14,7 +14,7 @@ import {
   inMs,
   openSession,
   orderRow,
-  requestCancel,
+  cancelOrder,
   resign,
   resignOf,
   type SignedOrder,
@@ -36,7 +36,7 @@ afterAll(async () => {
 /** good_til_block is the highest that was ever signed, and no block was signed twice. */
 async function expectTruth(order: { readonly id: string }) {
   const row = await orderRow(db, order);
-  const blocks = (await attemptsOf(db, order)).map((attempt) => attempt.good_til_block);
+  const blocks = (await attemptsOf(db, order)).flatMap((attempt) => attempt.good_til_block ?? []);
   expect(row.good_til_block).toBe(Math.max(...blocks));
   expect(row.first_good_til_block).toBe(blocks[0]);
   expect(new Set(blocks).size).toBe(blocks.length);
@@ -119,7 +119,7 @@ describe('a re-sign', () => {
 
   test('is refused once a cancel is requested', async () => {
     const order = await signed(db);
-    await requestCancel(db, order);
+    await cancelOrder(db, order);
     expect(await resign(db, order, 130)).toBe(false);
     expect((await expectTruth(order)).blocks).toEqual([120]);
   });
@@ -326,7 +326,7 @@ describe('a repeat of the same bytes', () => {
 
   test('is refused once a cancel is requested', async () => {
     const order = await signed(db);
-    await requestCancel(db, order);
+    await cancelOrder(db, order);
     expect(await startResends(db, [repeatOf(order)])).toEqual(new Set());
     expect(await attemptsOf(db, order)).toMatchObject([{ transmissions: 1 }]);
   });

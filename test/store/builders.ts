@@ -4,15 +4,18 @@ import { type Insertable, sql } from 'kysely';
 import pg from 'pg';
 import { expect } from 'vitest';
 import { type Intent, type IntentInput, intentHash, parseIntent } from '../../src/core/intent.ts';
-import { orderUuid } from '../../src/core/order-uuid.ts';
+import { LONG_TERM, orderUuid, SHORT_TERM } from '../../src/core/order-uuid.ts';
 import type { Fill } from '../../src/core/ports.ts';
+import { NONCE_WINDOW_MS } from '../../src/core/proof.ts';
 import type { OrderStatus } from '../../src/core/status.ts';
 import { type NewAttempt, startAttempts } from '../../src/store/attempts.ts';
+import { type CancelRequested, requestCancel } from '../../src/store/cancels.ts';
 import type { Database } from '../../src/store/database.ts';
 import type { AttemptOutcome } from '../../src/store/outcomes.ts';
 import { type Cursor, ensureCursor, listCursors, type VenueReport } from '../../src/store/reconciling.ts';
 import { type NewOrder, recordOrders } from '../../src/store/recording.ts';
 import type { Orders } from '../../src/store/schema.ts';
+import { type Absence, noteIncluded } from '../../src/store/stateful.ts';
 
 let serial = 0;
 
@@ -45,6 +48,10 @@ export const immediate = {
   good_til_blocks: undefined,
 } as const satisfies Partial<IntentInput>;
 
+/** A stateful order: it has a time in place of its blocks. */
+export const longTerm = () =>
+  ({ good_til_blocks: undefined, good_til_time: inMs(3_600_000).toISOString() }) satisfies Partial<IntentInput>;
+
 export type AttemptChanges = {
   readonly attempt?: number;
   readonly owner?: string;
@@ -52,24 +59,36 @@ export type AttemptChanges = {
   readonly clientId?: number;
   readonly goodTilBlock?: number;
   readonly signedHeight?: number;
+  /** of a long-term order, in place of the good-til-block */
+  readonly nonce?: number;
 };
 
 let venueClientId = 0;
+let newestNonce = Date.now();
+
+/** As the allocator gives them: later than all before. */
+export function nextNonce(): number {
+  newestNonce += 1;
+  return newestNonce;
+}
 
 /** Signed at block 100 for good-til-block 120, with bytes that hash to tx.hash. */
 export function attemptOf(changes: AttemptChanges = {}): NewAttempt {
-  const { attempt = 1, owner = 'dydx1owner', goodTilBlock = 120, signedHeight = 100 } = changes;
+  const { attempt = 1, owner = 'dydx1owner', goodTilBlock = 120, signedHeight = 100, nonce } = changes;
   venueClientId += 1;
   const id = {
     owner,
     subaccountNumber: 0,
     clientId: changes.clientId ?? venueClientId,
     clobPairId: 0,
-    orderFlags: 0,
+    orderFlags: nonce === undefined ? SHORT_TERM : LONG_TERM,
   };
-  const bytes = Buffer.from(`${owner}/${id.clientId}/${attempt}/${goodTilBlock}`);
+  const bytes = Buffer.from(`${owner}/${id.clientId}/${attempt}/${nonce ?? goodTilBlock}`);
+  const lifetime =
+    nonce === undefined ? { goodTilBlock } : { goodTilBlockTime: Math.floor(Date.now() / 1000) + 3_600 };
   return {
     orderUuid: orderUuid(id),
+    nonce,
     signedHeight,
     order: {
       id,
@@ -78,8 +97,8 @@ export function attemptOf(changes: AttemptChanges = {}): NewAttempt {
       subticks: 6_000_000_000n,
       timeInForce: 'GTT',
       reduceOnly: false,
-      goodTilBlock,
       clientMetadata: 0,
+      ...lifetime,
     },
     tx: { bytes, hash: createHash('sha256').update(bytes).digest('hex').toUpperCase() },
   };
@@ -119,6 +138,46 @@ export async function signed(
   const order = { ...newOrder(changes), attempt: attemptOf(attempt) };
   expect(await recordOrders(db, [order])).toEqual(['recorded']);
   return order;
+}
+
+export type SignedStateful = SignedOrder & { readonly attempt: { readonly nonce: number } };
+
+/** Recorded with its first attempt: PENDING, long-term, with a nonce of its own. */
+export async function signedStateful(
+  db: Database,
+  attempt: AttemptChanges = {},
+  changes: Partial<IntentInput> = {},
+): Promise<SignedStateful> {
+  const nonce = attempt.nonce ?? nextNonce();
+  const order = { ...newOrder({ ...longTerm(), ...changes }), attempt: { ...attemptOf({ ...attempt, nonce }), nonce } };
+  expect(await recordOrders(db, [order])).toEqual(['recorded']);
+  return order;
+}
+
+/** The same order with the same nonce and another memo, or with another nonce. */
+export function siblingOf(order: SignedStateful, attempt: number, nonce: number = order.attempt.nonce) {
+  const { owner, clientId } = order.attempt.order.id;
+  return { ...attemptOf({ owner, clientId, nonce, attempt, signedHeight: 101 }), id: order.id, wakeAt: inMs(6_000) };
+}
+
+/** @returns whether it may be sent */
+export async function signSibling(db: Database, order: SignedStateful, attempt: number, nonce?: number): Promise<boolean> {
+  const sibling = siblingOf(order, attempt, nonce);
+  return (await startAttempts(db, [sibling], 40)).has(sibling.tx.hash);
+}
+
+/** Of nothing that was signed with the nonce is any on chain up to block 200, whose time is past its window. */
+export const absenceOf = (order: SignedStateful, attemptCount: number, nonce: number = order.attempt.nonce): Absence => ({
+  id: order.id,
+  nonce,
+  attemptCount,
+  height: 200,
+  time: new Date(nonce + NONCE_WINDOW_MS + 1),
+});
+
+/** Its first attempt was carried out in block 105. */
+export async function include(db: Database, order: SignedStateful, height = 105): Promise<void> {
+  await noteIncluded(db, { id: order.id, hash: order.attempt.tx.hash, height, wakeAt: inMs(1_000) });
 }
 
 /** The same order, to be sent with another good-til-block. */
@@ -200,12 +259,8 @@ export async function historyOf(db: Database, order: { readonly id: string }) {
     .execute();
 }
 
-export async function requestCancel(db: Database, order: { readonly id: string }): Promise<void> {
-  await db
-    .updateTable('orders')
-    .set({ cancel_requested_at: new Date() })
-    .where('id', '=', order.id)
-    .execute();
+export function cancelOrder(db: Database, { intent }: Pick<NewOrder, 'intent'>): Promise<CancelRequested> {
+  return requestCancel(db, intent.tenant_id, intent.client_id);
 }
 
 /** A fill of 1 in block 110, provably the order's. */
@@ -288,6 +343,18 @@ export function signedColumns() {
     first_good_til_block: 120,
     good_til_block: 120,
     attempt_count: 1,
+  } as const;
+}
+
+/** Of a long-term order that was signed once. */
+export function statefulColumns() {
+  return {
+    ...signedColumns(),
+    order_flags: LONG_TERM,
+    first_good_til_block: null,
+    good_til_block: null,
+    nonce: nextNonce(),
+    good_til_time: inMs(86_400_000),
   } as const;
 }
 

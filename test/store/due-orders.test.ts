@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { normalizeDecimal } from '../../src/core/decimal.ts';
 import { startResends } from '../../src/store/attempts.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
-import { awaitProof, claimDue, hasDue } from '../../src/store/due-orders.ts';
+import { awaitProof, type Claim, claimDue, wakeLater, whatIsDue } from '../../src/store/due-orders.ts';
 import { recordOutcomes } from '../../src/store/outcomes.ts';
 import { recordOrders } from '../../src/store/recording.ts';
 import { createDatabase } from '../support/databases.ts';
@@ -29,7 +29,8 @@ afterAll(async () => {
 });
 
 const LEASE_MS = 60_000;
-const claim = (limit = 1000) => claimDue(db, limit, LEASE_MS);
+const claim = (limit = 1000, changes: Partial<Claim> = {}) =>
+  claimDue(db, { limit, leaseMs: LEASE_MS, ...changes });
 
 async function makeDue(...orders: { id: string }[]): Promise<void> {
   const ids = orders.map((order) => order.id);
@@ -50,8 +51,8 @@ describe('claimDue', () => {
   test('finds nothing in what is not due yet, or waits for proof only', async () => {
     const later = await signed(db);
     const proofOnly = await signed(db);
-    await awaitProof(db, [proofOnly.id]);
-    expect(await hasDue(db)).toBe(false);
+    await awaitProof(db, [{ id: proofOnly.id, isCancelRequested: false }]);
+    expect(await whatIsDue(db)).toEqual({ hasDue: false, hasDueCancels: false });
     expect(await claim()).toEqual([]);
     expect((await orderRow(db, later)).next_wake_at).toEqual(later.wakeAt);
   });
@@ -60,12 +61,12 @@ describe('claimDue', () => {
     const [order] = await recordDue(1);
     expect((await claim()).map(({ id }) => id)).toEqual([order?.id]);
     expect(await claim()).toEqual([]);
-    expect(await hasDue(db)).toBe(false);
+    expect(await whatIsDue(db)).toEqual({ hasDue: false, hasDueCancels: false });
     const wakeAt = (await orderRow(db, order ?? { id: '' })).next_wake_at?.getTime() ?? 0;
     expect(wakeAt - Date.now()).toBeGreaterThan(LEASE_MS / 2);
     // The worker died: when the lease has ended the order is due again.
     await makeDue(order ?? { id: '' });
-    expect(await hasDue(db)).toBe(true);
+    expect(await whatIsDue(db)).toEqual({ hasDue: true, hasDueCancels: false });
     expect(await claim()).toHaveLength(1);
   });
 
@@ -84,7 +85,7 @@ describe('claimDue', () => {
   test('gives concurrent workers disjoint orders, and all of them', async () => {
     const orders = await recordDue(200);
     const claims = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => claimDue(index % 2 === 0 ? db : other, 30, LEASE_MS)),
+      Array.from({ length: 8 }, (_, index) => claimDue(index % 2 === 0 ? db : other, { limit: 30, leaseMs: LEASE_MS })),
     );
     const ids = [...claims.flat(), ...(await claim())].map(({ id }) => id);
     expect(ids).toHaveLength(200);
@@ -180,7 +181,7 @@ describe('claimDue', () => {
 
 test('awaitProof wakes nobody for these orders any more, and for no others', async () => {
   const [done, rest] = await recordDue(2);
-  await awaitProof(db, [done?.id ?? '']);
+  await awaitProof(db, [{ id: done?.id ?? '', isCancelRequested: false }]);
   await awaitProof(db, []);
   expect((await claim()).map(({ id }) => id)).toEqual([rest?.id]);
 });
@@ -195,8 +196,9 @@ async function rowsRead(trx: Database): Promise<number> {
 
 describe('where nothing is due, a large table costs no more than a small one', () => {
   test.each([
-    ['hasDue', (trx: Database) => hasDue(trx)],
-    ['claimDue', (trx: Database) => claimDue(trx, 100, LEASE_MS)],
+    ['whatIsDue', (trx: Database) => whatIsDue(trx)],
+    ['claimDue', (trx: Database) => claimDue(trx, { limit: 100, leaseMs: LEASE_MS })],
+    ['claimDue of cancels', (trx: Database) => claimDue(trx, { limit: 100, leaseMs: LEASE_MS, isOfCancels: true })],
   ] as const)('%s reads neither ended orders nor those whose time is still to come', async (_name, ask) => {
     await using large = await createDatabase();
     // As after an hour of trading: most have ended, some wait for their time.

@@ -28,7 +28,7 @@ import {
   orderRow,
   refusalOf,
   reportOf,
-  requestCancel,
+  cancelOrder,
   resign,
   type SignedOrder,
 } from './builders.ts';
@@ -123,7 +123,7 @@ async function act(step: Act, order: SignedOrder, row: Row): Promise<unknown> {
     case 'send again':
       return startResends(db, [{ id, attempt: 1, retryCount: row.retry_count }]);
     case 'cancel':
-      return requestCancel(db, order);
+      return cancelOrder(db, order);
     case 'answer': {
       const { answer, attempt } = step;
       // Only what is stored is sent, and only what was sent is answered.

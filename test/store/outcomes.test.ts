@@ -21,7 +21,7 @@ import {
   orderRow,
   refusalOf,
   reportOf,
-  requestCancel,
+  cancelOrder,
   resign,
   type SignedOrder,
   setStatus,
@@ -330,7 +330,7 @@ describe('the end of what was never sent', () => {
 
   test('by a cancel says when it was cancelled', async () => {
     const order = await unsigned(db);
-    await requestCancel(db, order);
+    await cancelOrder(db, order);
     await endNeverSent(db, [endOf(order, 'CANCELLED', 'cancelled')]);
     expect((await orderRow(db, order)).cancelled_at).toBeInstanceOf(Date);
   });

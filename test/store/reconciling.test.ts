@@ -28,7 +28,7 @@ import {
   orderRow,
   refusalOf,
   reportOf,
-  requestCancel,
+  cancelOrder,
   resign,
   type SignedOrder,
   setStatus,
@@ -395,7 +395,7 @@ describe('the end', () => {
   test('after a cancel is CANCELLED, with its time', async () => {
     const { signed, book } = await subaccount();
     const order = await signed();
-    await requestCancel(db, order);
+    await cancelOrder(db, order);
     await book([fillOf(order, { size: '4' })], 500);
     expect(await stateOf(order)).toEqual(['CANCELLED', 'cancelled', '4']);
     expect((await orderRow(db, order)).cancelled_at).toBeInstanceOf(Date);
@@ -466,7 +466,7 @@ describe('the end', () => {
       const { signed, book } = await subaccount();
       const order = await signed();
       await recordOutcomes(db, [answerOf(order, refusal)]);
-      await requestCancel(db, order);
+      await cancelOrder(db, order);
       await book([], 500);
       expect((await stateOf(order))[0]).toBe('CANCELLED');
       await expectSound(order);
@@ -713,7 +713,7 @@ test('whatever happens to an order, its history replays to its row, its fills ad
             break;
           }
           case 'cancel':
-            if (!isFinal(row.status)) await requestCancel(db, order);
+            if (!isFinal(row.status)) await cancelOrder(db, order);
             break;
           case 'report': {
             height = Math.max(height, act.height);

@@ -8,7 +8,7 @@ import { normalizeDecimal } from '../../src/core/decimal.ts';
 import { isFinal, ORDER_TYPES, type OrderStatus, STATUSES, TIMES_IN_FORCE } from '../../src/core/status.ts';
 import { isAllowed, TRANSITIONS } from '../../src/core/transition.ts';
 import { createDatabase } from '../support/databases.ts';
-import { inMs, insertRow, nextName, orderRow, setStatus, signedColumns } from './builders.ts';
+import { inMs, insertRow, nextName, nextNonce, orderRow, setStatus, signedColumns, statefulColumns } from './builders.ts';
 
 const database = await createDatabase();
 const { db } = database;
@@ -190,14 +190,10 @@ describe('every end has evidence of a kind that can show it', () => {
 
 const now = new Date();
 const dead = (height?: number) => JSON.stringify({ rule: 'dead', height });
-/** Signed, without a block: it has a time. */
-const STATEFUL = {
-  status: 'OPEN',
-  first_good_til_block: null,
-  good_til_block: null,
-  good_til_time: inMs(86_400_000),
-} as const;
-const CONDITIONAL = { ...STATEFUL, type: 'STOP_LIMIT', trigger_price: '1', order_flags: 32 } as const;
+/** Signed, without a block: it has a time and a nonce. */
+const stateful = () => ({ status: 'OPEN', ...statefulColumns() }) as const;
+const conditional = () =>
+  ({ ...stateful(), type: 'STOP_LIMIT', trigger_price: '1', order_flags: 32, trigger_subticks: 1 }) as const;
 const ACTIVE = STATUSES.filter((status) => !isFinal(status));
 const ENDS = STATUSES.filter(isFinal);
 const not = (...statuses: OrderStatus[]) => STATUSES.filter((status) => !statuses.includes(status));
@@ -300,6 +296,109 @@ const STATUS_RULES: readonly Rule[] = [
   ],
 ];
 
+const deathOf = (death: object, height = 120) => ({ death: JSON.stringify({ height, ...death }), dead_height: height });
+/** Signed for a time, and its death as told. */
+const dies = (death: object, changes: Changes = {}): Changes => ({ ...stateful(), ...deathOf(death), ...changes });
+const GOOD_TIL_MS = Date.UTC(2030, 0, 1);
+const good_til_time = new Date(GOOD_TIL_MS);
+const neverIncluded = (changes: Changes = {}): Changes => {
+  const nonce = nextNonce();
+  return dies({ cause: 'never_included' }, { nonce, dead_nonce: nonce, ...changes });
+};
+
+const STATEFUL_RULES: readonly Rule[] = [
+  [
+    'a stateful order has a nonce, and no other',
+    'orders_nonce_by_flags',
+    [{ ...stateful(), nonce: null }, { ...conditional(), nonce: null }, { ...signedColumns(), nonce: 1 }, { nonce: 1 }],
+    [stateful(), conditional(), signedColumns(), {}],
+  ],
+  ['a nonce is a time', 'orders_nonce_check', [{ ...stateful(), nonce: 0 }], [{ ...stateful(), nonce: 1 }]],
+  [
+    "a conditional order has its trigger in the venue's integers, and no other",
+    'orders_trigger_by_flags',
+    [
+      { ...conditional(), trigger_subticks: null },
+      { ...stateful(), trigger_subticks: 1 },
+      { ...signedColumns(), trigger_subticks: 1 },
+      { trigger_subticks: 1 },
+    ],
+    [conditional(), stateful(), signedColumns()],
+  ],
+  [
+    'a trigger is more than nothing',
+    'orders_trigger_subticks_check',
+    [{ ...conditional(), trigger_subticks: 0 }],
+    [conditional()],
+  ],
+  [
+    'a nonce that is dead was its own',
+    'orders_dead_nonce_was_its_own',
+    [{ ...stateful(), nonce: 7, dead_nonce: 8 }, { ...signedColumns(), dead_nonce: 1 }, { dead_nonce: 1 }],
+    [
+      { ...stateful(), nonce: 8, dead_nonce: 8 },
+      { ...stateful(), nonce: 9, dead_nonce: 8 },
+    ],
+  ],
+  [
+    'what is on chain was signed with a nonce',
+    'orders_included_was_signed',
+    [{ ...signedColumns(), included_height: 105 }, { included_height: 105 }],
+    [{ ...stateful(), included_height: 105 }],
+  ],
+  [
+    'cancels are counted from nothing',
+    'orders_cancel_count_check',
+    [{ cancel_count: -1 }],
+    // One every ten seconds for 95 days.
+    [{ cancel_count: 820_800 }],
+  ],
+  [
+    'a death names its block and its cause, and has what the cause asks for',
+    'orders_death_by_cause',
+    [
+      { ...stateful(), dead_height: 120 },
+      { ...stateful(), death: JSON.stringify({ cause: 'removed', height: 120 }), included_height: 105 },
+      dies({ cause: 'removed' }, { included_height: 105, dead_height: 121 }),
+      dies({ cause: 'old age' }),
+      dies({}),
+      { ...signedColumns(), ...deathOf({ cause: 'failed', code: 5 }) },
+      deathOf({ cause: 'failed', code: 5 }),
+      // Before its time; without a time of the block.
+      dies({ cause: 'expired', block_time_ms: GOOD_TIL_MS - 1 }, { good_til_time }),
+      dies({ cause: 'expired' }, { good_til_time }),
+      // It was never there; it went before it came.
+      dies({ cause: 'removed' }),
+      dies({ cause: 'removed' }, { included_height: 121 }),
+      // Code 0 is success; and what was carried out has not failed.
+      dies({ cause: 'failed', code: 0 }),
+      dies({ cause: 'failed' }),
+      dies({ cause: 'failed', code: 5 }, { included_height: 105 }),
+      // Its nonce lives, or another one of it; or it is on chain.
+      neverIncluded({ dead_nonce: null }),
+      neverIncluded({ nonce: 9, dead_nonce: 8 }),
+      neverIncluded({ included_height: 105 }),
+    ],
+    [
+      stateful(),
+      dies({ cause: 'expired', block_time_ms: GOOD_TIL_MS }, { good_til_time }),
+      dies({ cause: 'expired', block_time_ms: GOOD_TIL_MS }, { good_til_time, included_height: 105 }),
+      dies({ cause: 'removed' }, { included_height: 120 }),
+      dies({ cause: 'failed', code: 5 }),
+      neverIncluded(),
+    ],
+  ],
+  [
+    'dead is what the indexer has read the death of',
+    'orders_dead_by_block',
+    [
+      { ...dies({ cause: 'removed' }), included_height: 105, status: 'CANCELLED', resolution: dead(119) },
+      { ...stateful(), status: 'EXPIRED', resolution: dead(1_000) },
+    ],
+    [{ ...dies({ cause: 'removed' }), included_height: 105, status: 'CANCELLED', resolution: dead(120) }],
+  ],
+];
+
 const WHOLE = ['owner', 'dydx_client_id', 'clob_pair_id', 'quantums', 'subticks'] as const;
 
 const VENUE_RULES: readonly Rule[] = [
@@ -326,22 +425,22 @@ const VENUE_RULES: readonly Rule[] = [
     'orders_good_til_block_by_flags',
     [
       { ...signedColumns(), first_good_til_block: null, good_til_block: null },
-      { ...STATEFUL, order_flags: 64, first_good_til_block: 120, good_til_block: 120 },
-      { ...CONDITIONAL, first_good_til_block: 120, good_til_block: 120 },
+      { ...stateful(), first_good_til_block: 120, good_til_block: 120 },
+      { ...conditional(), first_good_til_block: 120, good_til_block: 120 },
       { first_good_til_block: 120, good_til_block: 120 },
     ],
-    [signedColumns(), { ...STATEFUL, order_flags: 64 }, CONDITIONAL, {}],
+    [signedColumns(), stateful(), conditional(), {}],
   ],
   [
     'what was signed is what was asked for: short-term, long-term or conditional',
     'orders_flags_by_type',
     [
-      { ...STATEFUL, order_flags: 32 },
-      { ...CONDITIONAL, order_flags: 64 },
-      { ...signedColumns(), order_flags: 64, first_good_til_block: null, good_til_block: null },
-      { ...STATEFUL, order_flags: 1 },
+      { ...stateful(), order_flags: 32, trigger_subticks: 1 },
+      { ...conditional(), order_flags: 64, trigger_subticks: null },
+      { ...stateful(), good_til_time: null, good_til_blocks: 20 },
+      { ...stateful(), order_flags: 1, nonce: null },
     ],
-    [{ ...STATEFUL, order_flags: 64 }, CONDITIONAL, signedColumns()],
+    [stateful(), conditional(), signedColumns()],
   ],
   [
     'a later good-til-block lies at most 40 blocks above the first',
@@ -382,7 +481,7 @@ const VENUE_RULES: readonly Rule[] = [
   ],
 ];
 
-describe.each([...STATUS_RULES, ...VENUE_RULES])('%s', (_what, constraint, refused, taken) => {
+describe.each([...STATUS_RULES, ...VENUE_RULES, ...STATEFUL_RULES])('%s', (_what, constraint, refused, taken) => {
   test(`is what ${constraint} keeps`, async () => {
     for (const row of refused) expect(await constraintOf(row), JSON.stringify(row)).toBe(constraint);
   });
@@ -406,9 +505,15 @@ test('one venue OrderId belongs to one order for ever', async () => {
   const { dydx_client_id } = signedColumns();
   expect(await constraintOf({ ...first, dydx_client_id })).toBe('orders_order_id_key');
   // The flags are a part of the identity: the same number may stand for a short-term and a long-term order.
-  expect(
-    await constraintOf({ ...first, ...STATEFUL, order_id: 'stateful', order_flags: 64 }),
-  ).toBeUndefined();
+  const { owner: _owner, dydx_client_id: _id, ...long } = statefulColumns();
+  expect(await constraintOf({ ...first, ...long, status: 'OPEN' })).toBeUndefined();
+});
+
+test('one nonce of an owner belongs to one order', async () => {
+  const { nonce, owner } = statefulColumns();
+  expect(await constraintOf({ ...stateful(), nonce })).toBeUndefined();
+  expect(await constraintOf({ ...conditional(), nonce })).toBe('orders_one_nonce');
+  expect(await constraintOf({ ...stateful(), nonce, owner: `${owner}2` })).toBeUndefined();
 });
 
 test.each([

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRouterClient } from '../../src/client.ts';
 import type { IntentInput } from '../../src/core/intent.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
-import { hasDue } from '../../src/store/due-orders.ts';
+import { whatIsDue } from '../../src/store/due-orders.ts';
 import { readFigures } from '../../src/store/figures.ts';
 import { countByStatus } from '../../src/store/order-counts.ts';
 import { listActiveOrders, listOrders } from '../../src/store/order-pages.ts';
@@ -120,7 +120,7 @@ describe('reads', () => {
   test('counts over all tenants are to be had, without anybody’s rows', async () => {
     await insertRow(database.db, { tenant_id: 'bob', next_wake_at: new Date(0) });
     expect((await readFigures(app)).activeByStatus.PENDING).toBeGreaterThan(0);
-    expect(await hasDue(app)).toBe(true);
+    expect(await whatIsDue(app)).toEqual({ hasDue: true, hasDueCancels: false });
   });
 });
 

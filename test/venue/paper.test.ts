@@ -19,7 +19,7 @@ let paper: Paper;
 let validator: ClosableValidator;
 let indexer: ReturnType<typeof createIndexer>;
 let signer: Signer;
-let order: VenueOrder;
+let order: VenueOrder & { readonly goodTilBlock: number };
 const unexpected: unknown[] = [];
 const onError = (error: unknown) => unexpected.push(error);
 
@@ -161,7 +161,7 @@ describe('a stateful order', () => {
     paper.setNode(0, { tx_index: false });
     expect(await validator.findTx(hash)).toMatchObject({ kind: 'absent' });
     paper.setNode(1, { tx_index: false });
-    await expect(validator.findTx(hash)).rejects.toThrow('does not index transactions');
+    await expect(validator.findTx(hash)).rejects.toThrow('transaction indexing is disabled');
     for (const index of [0, 1]) paper.setNode(index, { tx_index: true });
   });
 });
