@@ -1,4 +1,5 @@
-// A producer in TypeScript: one order, then a group with everything that can be told of an intent. While `npm start`
+// A producer in TypeScript: one order, a group with everything that can be told of an intent, a stateful order and its
+// cancel. While `npm start`
 // runs in the same folder: npx node examples/producer.ts [RUN]. The same RUN again: everything is a duplicate.
 import { createRouterClient, type Enqueued } from '../src/client.ts';
 import { readConfig } from '../src/config.ts';
@@ -43,4 +44,19 @@ const results = await router.enqueue(
   { until: 'recorded' },
 );
 results.forEach(tell);
+
+// A stop that the chain keeps for a day, and its cancel: asked for at once, proven a few blocks later.
+const stop = {
+  client_id: `ts-${run}-4`,
+  market: 'ETH-USD',
+  side: 'SELL',
+  type: 'STOP_LIMIT',
+  size: '0.25',
+  price: '2600',
+  trigger_price: '2650',
+  good_til_time: new Date(Date.now() + 86_400_000).toISOString(),
+} as const;
+tell(await router.enqueue(stop, { until: 'recorded' }));
+const { outcome } = await router.cancel(stop.client_id);
+console.log(`${stop.client_id}  cancel ${outcome}`);
 console.log(`what became of it: npx router show ${order.client_id}`);

@@ -10,9 +10,9 @@ import type { Database } from '../store/database.ts';
 import { requireSchema } from '../store/migrations.ts';
 import { findOrder, type ToldOrder } from '../store/order-story.ts';
 import { asTenant } from '../store/tenant.ts';
-import { type Connected, withDatabase } from './commands.ts';
 import { short } from './output.ts';
 import { createScreen } from './screen.ts';
+import { type Connected, withDatabase } from './with-database.ts';
 
 export type CancelOptions = {
   readonly all: boolean;

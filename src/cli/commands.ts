@@ -1,10 +1,8 @@
 // The commands that talk to a database which others run: migrate, roles, submit, show, orders, count, monitor.
-import { createRouterClient, type RouterClientOptions } from '../client.ts';
-import { ConfigError, isPooled, readConfig } from '../config.ts';
+import { createRouterClient } from '../client.ts';
 import { formatCursor, type OrderCursor } from '../core/order-cursor.ts';
 import type { OrderStatus } from '../core/status.ts';
 import { chooseBackend } from '../queue/backend.ts';
-import { type Database, openDatabase } from '../store/database.ts';
 import { migrationStatus, requireSchema } from '../store/migrations.ts';
 import { countByStatus } from '../store/order-counts.ts';
 import { listActiveOrders, listOrders } from '../store/order-pages.ts';
@@ -18,42 +16,7 @@ import { type Monitored, monitor } from './monitor.ts';
 import { short, table, time } from './output.ts';
 import { type RoleLogin, readLogin } from './role-logins.ts';
 import { storyAsJson, storyAsText } from './show.ts';
-
-export type Connected = {
-  readonly db: Database;
-  /** where the router's database and queue are */
-  readonly router: RouterClientOptions & { readonly databaseDirectUrl: string };
-};
-
-type Door = {
-  /** migrations and roles: no pooler in between, and no hurry */
-  readonly isDirect?: boolean;
-};
-
-export async function withDatabase<Result>(
-  work: (connected: Connected) => Promise<Result>,
-  { isDirect = false }: Door = {},
-): Promise<Result> {
-  const { config, secrets } = readConfig(process.env);
-  const { databaseUrl, databaseDirectUrl, redisUrl } = secrets;
-  if (databaseUrl === undefined || databaseDirectUrl === undefined) {
-    throw new ConfigError(
-      'no database: set DATABASE_URL, or DATA_DIR to the folder of a running `npm start`',
-    );
-  }
-  const db = openDatabase({
-    url: isDirect ? databaseDirectUrl : databaseUrl,
-    maxConnections: 4,
-    applicationName: 'dydx-order-router cli',
-    ...(isDirect ? { isUnhurried: true } : { isPooled: isPooled(secrets) }),
-  });
-  try {
-    const router = { databaseUrl, databaseDirectUrl, redisUrl, queuePrefix: config.QUEUE_PREFIX };
-    return await work({ db, router });
-  } finally {
-    await db.destroy();
-  }
-}
+import { withDatabase } from './with-database.ts';
 
 export async function runMigrate(statusOnly: boolean): Promise<void> {
   await withDatabase(

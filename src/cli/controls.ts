@@ -9,7 +9,7 @@ import {
   type Scope,
   whyUnfit,
 } from '../core/controls.ts';
-import { type LimitName, type Limits, limitsSchema } from '../core/limits.ts';
+import { LIMIT_NAMES, type LimitName, type Limits, limitsSchema } from '../core/limits.ts';
 import {
   type ControlChange,
   listControlChanges,
@@ -21,8 +21,8 @@ import type { Database } from '../store/database.ts';
 import { requireSchema } from '../store/migrations.ts';
 import { sqlstateOf } from '../store/sqlstate.ts';
 import { asTenant } from '../store/tenant.ts';
-import { withDatabase } from './commands.ts';
 import { table, time } from './output.ts';
+import { withDatabase } from './with-database.ts';
 
 type ScopeOptions = { readonly tenant?: string; readonly account?: string; readonly market?: string };
 type ChangeOptions = ScopeOptions & { readonly reason: string; readonly by?: string };
@@ -34,16 +34,17 @@ export async function runSetMode(mode: Mode, options: ChangeOptions): Promise<vo
 }
 
 export type LimitOptions = ChangeOptions & {
-  readonly set: readonly (readonly [limit: LimitName, value: string])[];
-  readonly unset: readonly LimitName[];
+  readonly set: readonly (readonly [limit: string, value: string])[];
+  readonly unset: readonly string[];
 };
 
 export async function runSetLimits(options: LimitOptions): Promise<void> {
-  const { unset, reason } = options;
-  if (options.set.length + unset.length === 0) {
+  if (options.set.length + options.unset.length === 0) {
     throw new Error('give --set LIMIT=VALUE or --unset LIMIT; router controls lists those that hold');
   }
-  const set = readLimits(options.set);
+  const { reason } = options;
+  const set: Limits = Object.assign({}, ...options.set.map(([limit, value]) => readLimit(limit, value)));
+  const unset = options.unset.map(knownLimit);
   const both = unset.find((limit) => set[limit] !== undefined);
   if (both !== undefined) throw new Error(`${both} is both set and unset`);
   const unfit = whyUnfit(set, scopeOf(options));
@@ -53,19 +54,22 @@ export async function runSetLimits(options: LimitOptions): Promise<void> {
   );
 }
 
-/** Numbers for those that are counts, text for decimals: each limit knows what it is. */
-function readLimits(given: LimitOptions['set']): Limits {
-  const entries = given.map(([limit, value]) => {
-    const count = /^\d{1,15}$/.test(value) ? Number(value) : value;
-    const parsed = [value, count]
-      .map((each) => limitsSchema.safeParse({ [limit]: each }))
-      .toSorted((a, b) => Number(b.success) - Number(a.success))[0];
-    if (parsed?.success !== true) {
-      throw new Error(`${limit}=${value}: ${parsed?.error.issues[0]?.message ?? 'is no value'}`);
-    }
-    return parsed.data;
-  });
-  return Object.assign({}, ...entries) as Limits;
+function knownLimit(name: string): LimitName {
+  const known = LIMIT_NAMES.find((limit) => limit === name);
+  if (known === undefined) throw new Error(`${name} is no limit: these are ${LIMIT_NAMES.join(', ')}`);
+  return known;
+}
+
+/** Decimals are texts, counts are numbers: each limit knows which it is. */
+function readLimit(name: string, text: string): Limits {
+  const limit = knownLimit(name);
+  const asDecimal = limitsSchema.safeParse({ [limit]: text });
+  const parsed =
+    asDecimal.success || !/^\d{1,15}$/.test(text)
+      ? asDecimal
+      : limitsSchema.safeParse({ [limit]: Number(text) });
+  if (!parsed.success) throw new Error(`${limit}=${text}: ${parsed.error.issues[0]?.message}`);
+  return parsed.data;
 }
 
 async function change(

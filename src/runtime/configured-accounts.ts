@@ -19,7 +19,7 @@ export type ConfiguredAccount = {
   readonly fields: { readonly owner: string; readonly authenticatorIds: string };
 };
 
-export const DEFAULT_ACCOUNT = 'default';
+const DEFAULT_ACCOUNT = 'default';
 
 /** In the order of their names. Throws a ConfigError that names everything that is wrong. */
 export async function readAccounts(config: Config, secrets: Secrets): Promise<readonly ConfiguredAccount[]> {

@@ -17,7 +17,7 @@ export type SeenNode = {
 };
 
 /** Too low: nodes take turns being behind, a block reaches them within a second. Too high: signed for an old height. */
-export const MAX_BEHIND_BLOCKS = 2;
+const MAX_BEHIND_BLOCKS = 2;
 
 /** @param chainId on which all of them were when they were last compared; undefined: never yet */
 export function whyUnhealthy(node: SeenNode, chainId: string | undefined): string | undefined {

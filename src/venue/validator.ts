@@ -45,7 +45,7 @@ export function createValidator({ url, timeoutMs, connections = 256 }: Validator
     latestBlock: async () => {
       const { block, isCatchingUp } = await askStatus(rpc);
       // A node that is still syncing knows old blocks only; its height would make every order expire early.
-      if (isCatchingUp) throw new Error(whyCatchingUp(host));
+      if (isCatchingUp) throw new Error(`${host} is catching up, its height is not the chain's`);
       return block;
     },
 
@@ -58,10 +58,6 @@ export function createValidator({ url, timeoutMs, connections = 256 }: Validator
     authenticators: (owner) => askAuthenticators(rpc, owner),
     close: rpc.close,
   };
-}
-
-export function whyCatchingUp(host: string): string {
-  return `${host} is catching up, its height is not the chain's`;
 }
 
 function readBroadcast(reply: RpcReply): BroadcastAnswer {

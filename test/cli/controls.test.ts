@@ -68,7 +68,7 @@ test('limits are set, replaced and unset, beside those that stay', async () => {
     ...['--set', 'max_order_size=0.5', '--reason', 'new desk'],
   );
   expect(first).toMatchObject({ code: 0, stderr: '' });
-  expect(first.stdout).toContain('limits: max_order_size 0.5, max_open_orders 10, max_order_notional 100000');
+  expect(first.stdout).toContain('limits: max_order_size 0.5, max_order_notional 100000, max_open_orders 10');
   const second = await router(
     ...[
       'limits',
@@ -130,8 +130,18 @@ describe('what cannot be meant is refused with what can', () => {
     [['halt', 'BTC-USD', '--reason', 'x'], /too many arguments/],
     [['limits', '--reason', 'x'], /give --set LIMIT=VALUE or --unset LIMIT/],
     [['limits', '--set', 'max_open_orders=1'], /required option '--reason <text>'/],
-    [['limits', '--set', 'max_orders=1', '--reason', 'x'], /LIMIT=VALUE, with a limit of max_order_size, /],
-    [['limits', '--unset', 'max_orders', '--reason', 'x'], /one of max_order_size, /],
+    [
+      ['limits', '--set', 'max_orders=1', '--reason', 'x'],
+      /max_orders is no limit: these are max_order_size, /,
+    ],
+    [
+      ['limits', '--unset', 'max_orders', '--reason', 'x'],
+      /max_orders is no limit: these are max_order_size, /,
+    ],
+    [
+      ['limits', '--set', 'max_open_orders', '--reason', 'x'],
+      /must be LIMIT=VALUE, such as max_open_orders=20/,
+    ],
     [['limits', '--set', 'max_open_orders=1.5', '--reason', 'x'], /max_open_orders=1\.5: /],
     [
       ['limits', '--set', 'max_exposure=-1', '--reason', 'x'],

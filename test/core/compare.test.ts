@@ -67,6 +67,11 @@ describe('the books agree', () => {
     expect(difference(our(), truth(their({ good_til_block: 105 }), theirFill()))).toBeUndefined();
   });
 
+  test('about a stateful order, which ends with no block, here and there', () => {
+    const venue = truth(their({ good_til_block: 0 }), theirFill());
+    expect(difference(our({ goodTilBlock: null }), venue)).toBeUndefined();
+  });
+
   test('about an order that never reached the venue', () => {
     for (const status of STATUSES.filter((other) => other !== 'OPEN')) {
       const unfilled = our({ status, filledSize: '0', fills: [] });

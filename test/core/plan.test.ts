@@ -12,7 +12,7 @@ import {
   signedId,
   venueOrder,
 } from '../../src/core/plan.ts';
-import { subticksToPrice } from '../../src/core/quantize.ts';
+import { quantumsToSize, subticksToPrice } from '../../src/core/quantize.ts';
 import { PAPER_MARKETS } from '../../src/paper/markets.ts';
 import { BTC_USD, type Json, marketInput, PEPE_USD, parsed, restingInput } from './builders.ts';
 
@@ -109,6 +109,54 @@ describe('an order becomes', () => {
       quantums: 3_000_000n,
       subticks: 123_457_000_000n,
     });
+  });
+});
+
+describe('on any market of the paper exchange', () => {
+  const onGrid = fc.record({
+    paper: fc.constantFrom(...PAPER_MARKETS),
+    steps: fc.bigInt({ min: 1n, max: 10n ** 12n }),
+    ticks: fc.bigInt({ min: 1n, max: 10n ** 9n }),
+    triggerTicks: fc.bigInt({ min: 1n, max: 10n ** 9n }),
+  });
+  const inputOn = (market: typeof BTC_USD, quantums: bigint, subticks: bigint, trigger: bigint) => ({
+    ...stopInput,
+    market: market.ticker,
+    size: quantumsToSize(quantums, market),
+    price: subticksToPrice(subticks, market),
+    trigger_price: subticksToPrice(trigger, market),
+  });
+
+  test('what is on its grid is planned as it was asked for, to the last digit', () => {
+    fc.assert(
+      fc.property(onGrid, ({ paper, steps, ticks, triggerTicks }) => {
+        const market = { ...paper, status: 'ACTIVE', oraclePrice: '1' };
+        const { stepBaseQuantums: step, subticksPerTick: tick } = market;
+        const input = inputOn(market, steps * step, ticks * tick, triggerTicks * tick);
+        expect(planned(plan(input, market))).toMatchObject({
+          quantums: steps * step,
+          subticks: ticks * tick,
+          condition: { triggerSubticks: triggerTicks * tick },
+        });
+      }),
+    );
+  });
+
+  test('what is off its grid in one of its numbers is refused for that one', () => {
+    fc.assert(
+      fc.property(onGrid, fc.constantFrom('size', 'price', 'trigger_price'), ({ paper, ...units }, wrong) => {
+        const market = { ...paper, status: 'ACTIVE', oraclePrice: '1' };
+        const { stepBaseQuantums: step, subticksPerTick: tick } = market;
+        const off = (field: string) => (field === wrong ? 1n : 0n);
+        const input = inputOn(
+          market,
+          units.steps * step + off('size'),
+          units.ticks * tick + off('price'),
+          units.triggerTicks * tick + off('trigger_price'),
+        );
+        expect(refusal(plan(input, market))).toBe(`${wrong} clob/12`);
+      }),
+    );
   });
 });
 

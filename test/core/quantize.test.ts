@@ -11,6 +11,7 @@ import {
   tickSize,
   worstSubticks,
 } from '../../src/core/quantize.ts';
+import { PAPER_MARKETS } from '../../src/paper/markets.ts';
 import { BTC_USD, PEPE_USD } from './builders.ts';
 
 const grids = fc.record({
@@ -100,6 +101,50 @@ describe('PEPE-USD', () => {
     expect(sizeToQuantums('10000000.5', PEPE_USD)).toBeUndefined();
     expect(priceToSubticks('0.00001234571', PEPE_USD)).toBeUndefined();
   });
+});
+
+describe('on every market of the paper exchange', () => {
+  for (const market of PAPER_MARKETS) {
+    const { stepBaseQuantums: step, subticksPerTick: tick } = market;
+    // To the last of 63 bits: half of them beyond 2^53, where a float holds only every second integer and fewer.
+    const onGrid = (unit: bigint) =>
+      fc.oneof(
+        fc.bigInt({ min: 1n, max: MAX_INTEGER / unit }),
+        fc.bigInt({ min: 1n, max: 10n ** 6n }),
+        fc.bigInt({ min: 2n ** 53n / unit + 1n, max: MAX_INTEGER / unit }),
+      );
+
+    test(`${market.ticker}: decimal → integer → decimal is the identity on the grid`, () => {
+      fc.assert(
+        fc.property(onGrid(step), onGrid(tick), (steps, ticks) => {
+          const size = quantumsToSize(steps * step, market);
+          const price = subticksToPrice(ticks * tick, market);
+          expect(sizeToQuantums(size, market)).toBe(steps * step);
+          expect(priceToSubticks(price, market)).toBe(ticks * tick);
+          expect(quantumsToSize(sizeToQuantums(size, market) ?? 0n, market)).toBe(size);
+          expect(subticksToPrice(priceToSubticks(price, market) ?? 0n, market)).toBe(price);
+        }),
+      );
+    });
+
+    test(`${market.ticker}: one quantum or subtick beside the grid is refused, not rounded`, () => {
+      fc.assert(
+        fc.property(onGrid(step), onGrid(tick), fc.constantFrom(1n, -1n), (steps, ticks, offset) => {
+          expect(sizeToQuantums(quantumsToSize(steps * step + offset, market), market)).toBeUndefined();
+          expect(priceToSubticks(subticksToPrice(ticks * tick + offset, market), market)).toBeUndefined();
+        }),
+      );
+    });
+
+    test(`${market.ticker}: a size whose quantums no float holds is exact`, () => {
+      // 2^53 is no multiple of the step; the first one above whose neighbour a float would give is looked for.
+      let quantums = (2n ** 53n / step + 1n) * step;
+      while (BigInt(Number(quantums)) === quantums) quantums += step + 1n;
+      const unit = { ...market, stepBaseQuantums: 1n, subticksPerTick: 1n };
+      expect(sizeToQuantums(quantumsToSize(quantums, unit), unit)).toBe(quantums);
+      expect(priceToSubticks(subticksToPrice(quantums, unit), unit)).toBe(quantums);
+    });
+  }
 });
 
 test('what does not fit into 63 bits is off the grid', () => {

@@ -6,15 +6,19 @@ import { startAttempts, startResends } from '../../src/store/attempts.ts';
 import { createBatcher } from '../../src/store/batcher.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { recordOutcomes } from '../../src/store/outcomes.ts';
+import { bookReport } from '../../src/store/reconciling.ts';
 import { createDatabase } from '../support/databases.ts';
 import {
   answerOf,
   attemptOf,
   attemptsOf,
+  cancelOrder,
   inMs,
+  newCursor,
+  nextName,
   openSession,
   orderRow,
-  cancelOrder,
+  reportOf,
   resign,
   resignOf,
   type SignedOrder,
@@ -270,6 +274,130 @@ describe('two workers', () => {
       }),
       { numRuns: 25 },
     );
+  });
+});
+
+/** Two that begin while a session holds the row: it is theirs in the order in which they came. */
+async function inTurn<First, Second>(
+  order: { readonly id: string },
+  first: () => Promise<First>,
+  second: () => Promise<Second>,
+): Promise<[First, Second]> {
+  await using session = await openSession(database.url);
+  await session.query('BEGIN');
+  await session.query('SELECT 1 FROM orders WHERE id = $1 FOR NO KEY UPDATE', [order.id]);
+  const one = first();
+  await untilBlocked(db, 1);
+  const two = second();
+  await untilBlocked(db, 2);
+  await session.query('COMMIT');
+  return Promise.all([one, two]);
+}
+
+describe('two workers that sign 180 and 130', () => {
+  const signOf = (id: string, clientId: number, goodTilBlock: number, on = db) => {
+    const attempt = { ...attemptOf({ goodTilBlock, clientId }), id, wakeAt: inMs(6_000) };
+    return async () => (await startAttempts(on, [attempt], 40)).size === 1;
+  };
+
+  test.each([
+    [180, 130],
+    [130, 180],
+  ])('for the first time: %i comes first, and %i gets no row', async (first, second) => {
+    const order = await unsigned(db);
+    const { clientId } = attemptOf().order.id;
+    const allowed = await inTurn(
+      order,
+      signOf(order.id, clientId, first),
+      signOf(order.id, clientId, second, other),
+    );
+    // From 130 on 180 is beyond the window, and from 180 on 130 would be lower.
+    expect(allowed).toEqual([true, false]);
+    expect(await expectTruth(order)).toMatchObject({ blocks: [first], row: { first_good_til_block: first } });
+  });
+
+  test.each([
+    [180, 130],
+    [130, 180],
+  ])('of an order that was signed for 140: %i, then %i, and only 180 is later', async (...blocks) => {
+    const order = await signed(db, {}, { goodTilBlock: 140 });
+    const [first, second] = blocks.map(
+      (block, index) => () => resign(index === 0 ? db : other, order, block, index + 2),
+    );
+    if (first === undefined || second === undefined) throw new Error('two blocks make two workers');
+    expect(await inTurn(order, first, second)).toEqual(blocks.map((block) => block === 180));
+    expect((await expectTruth(order)).blocks).toEqual([140, 180]);
+  });
+
+  test('in one batch: the higher one alone is asked about', async () => {
+    const order = await signed(db, {}, { goodTilBlock: 140 });
+    const again = [130, 180, 160].map((block, index) => resignOf(order, block, index + 2));
+    expect(await startAttempts(db, again, 40)).toEqual(new Map([[again[1]?.tx.hash, 2]]));
+    expect((await expectTruth(order)).blocks).toEqual([140, 180]);
+  });
+});
+
+describe('settling races a re-sign', () => {
+  /** Of good-til-block 120, with a report up to block 125 and a margin of 2. */
+  async function ending() {
+    const owner = nextName('dydx1race');
+    const order = await signed(db, {}, { owner });
+    const report = reportOf(await newCursor(db, owner), [], 125);
+    return { order, settle: async () => (await bookReport(other, report, 2))?.settled.length };
+  }
+
+  test('the end comes first: nothing is signed after it', async () => {
+    const { order, settle } = await ending();
+    expect(await inTurn(order, settle, () => resign(db, order, 150))).toEqual([1, false]);
+    const { row, blocks } = await expectTruth(order);
+    expect(row).toMatchObject({ status: 'EXPIRED', resolution: { good_til_block: 120 } });
+    expect(blocks).toEqual([120]);
+  });
+
+  test('the signature comes first: the order lives on', async () => {
+    const { order, settle } = await ending();
+    expect(await inTurn(order, () => resign(db, order, 150), settle)).toEqual([true, 0]);
+    const { row, blocks } = await expectTruth(order);
+    expect(row).toMatchObject({ status: 'PENDING', good_til_block: 150, resolution: null });
+    expect(blocks).toEqual([120, 150]);
+  });
+});
+
+describe('a cancel races a re-sign', () => {
+  test('the cancel comes first: nothing is signed after it', async () => {
+    const order = await signed(db);
+    const [told, isAllowed] = await inTurn(
+      order,
+      () => cancelOrder(other, order),
+      () => resign(db, order, 150),
+    );
+    expect([told, isAllowed]).toEqual([{ outcome: 'requested', status: 'PENDING' }, false]);
+    expect((await expectTruth(order)).blocks).toEqual([120]);
+  });
+
+  test('the signature comes first: the cancel knows the highest block, which is the last', async () => {
+    const order = await signed(db);
+    const [isAllowed] = await inTurn(
+      order,
+      () => resign(db, order, 150),
+      () => cancelOrder(other, order),
+    );
+    expect(isAllowed).toBe(true);
+    expect(await resign(db, order, 155, 3)).toBe(false);
+    expect((await expectTruth(order)).blocks).toEqual([120, 150]);
+  });
+
+  test('when the cancel is answered, all has been signed that ever will be', async () => {
+    for (let round = 0; round < 25; round++) {
+      const order = await signed(db);
+      const signing = [125, 130, 135, 140, 145, 150].map((block, index) =>
+        resign(index % 2 === 0 ? db : other, order, block, index + 2),
+      );
+      await cancelOrder(round % 2 === 0 ? db : other, order);
+      const { blocks } = await expectTruth(order);
+      await Promise.all(signing);
+      expect((await expectTruth(order)).blocks).toEqual(blocks);
+    }
   });
 });
 

@@ -50,7 +50,10 @@ export const immediate = {
 
 /** A stateful order: it has a time in place of its blocks. */
 export const longTerm = () =>
-  ({ good_til_blocks: undefined, good_til_time: inMs(3_600_000).toISOString() }) satisfies Partial<IntentInput>;
+  ({
+    good_til_blocks: undefined,
+    good_til_time: inMs(3_600_000).toISOString(),
+  }) satisfies Partial<IntentInput>;
 
 export type AttemptChanges = {
   readonly attempt?: number;
@@ -149,7 +152,10 @@ export async function signedStateful(
   changes: Partial<IntentInput> = {},
 ): Promise<SignedStateful> {
   const nonce = attempt.nonce ?? nextNonce();
-  const order = { ...newOrder({ ...longTerm(), ...changes }), attempt: { ...attemptOf({ ...attempt, nonce }), nonce } };
+  const order = {
+    ...newOrder({ ...longTerm(), ...changes }),
+    attempt: { ...attemptOf({ ...attempt, nonce }), nonce },
+  };
   expect(await recordOrders(db, [order])).toEqual(['recorded']);
   return order;
 }
@@ -157,17 +163,30 @@ export async function signedStateful(
 /** The same order with the same nonce and another memo, or with another nonce. */
 export function siblingOf(order: SignedStateful, attempt: number, nonce: number = order.attempt.nonce) {
   const { owner, clientId } = order.attempt.order.id;
-  return { ...attemptOf({ owner, clientId, nonce, attempt, signedHeight: 101 }), id: order.id, wakeAt: inMs(6_000) };
+  return {
+    ...attemptOf({ owner, clientId, nonce, attempt, signedHeight: 101 }),
+    id: order.id,
+    wakeAt: inMs(6_000),
+  };
 }
 
 /** @returns whether it may be sent */
-export async function signSibling(db: Database, order: SignedStateful, attempt: number, nonce?: number): Promise<boolean> {
+export async function signSibling(
+  db: Database,
+  order: SignedStateful,
+  attempt: number,
+  nonce?: number,
+): Promise<boolean> {
   const sibling = siblingOf(order, attempt, nonce);
   return (await startAttempts(db, [sibling], 40)).has(sibling.tx.hash);
 }
 
 /** Of nothing that was signed with the nonce is any on chain up to block 200, whose time is past its window. */
-export const absenceOf = (order: SignedStateful, attemptCount: number, nonce: number = order.attempt.nonce): Absence => ({
+export const absenceOf = (
+  order: SignedStateful,
+  attemptCount: number,
+  nonce: number = order.attempt.nonce,
+): Absence => ({
   id: order.id,
   nonce,
   attemptCount,

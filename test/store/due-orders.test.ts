@@ -85,7 +85,9 @@ describe('claimDue', () => {
   test('gives concurrent workers disjoint orders, and all of them', async () => {
     const orders = await recordDue(200);
     const claims = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => claimDue(index % 2 === 0 ? db : other, { limit: 30, leaseMs: LEASE_MS })),
+      Array.from({ length: 8 }, (_, index) =>
+        claimDue(index % 2 === 0 ? db : other, { limit: 30, leaseMs: LEASE_MS }),
+      ),
     );
     const ids = [...claims.flat(), ...(await claim())].map(({ id }) => id);
     expect(ids).toHaveLength(200);
@@ -198,7 +200,10 @@ describe('where nothing is due, a large table costs no more than a small one', (
   test.each([
     ['whatIsDue', (trx: Database) => whatIsDue(trx)],
     ['claimDue', (trx: Database) => claimDue(trx, { limit: 100, leaseMs: LEASE_MS })],
-    ['claimDue of cancels', (trx: Database) => claimDue(trx, { limit: 100, leaseMs: LEASE_MS, isOfCancels: true })],
+    [
+      'claimDue of cancels',
+      (trx: Database) => claimDue(trx, { limit: 100, leaseMs: LEASE_MS, isOfCancels: true }),
+    ],
   ] as const)('%s reads neither ended orders nor those whose time is still to come', async (_name, ask) => {
     await using large = await createDatabase();
     // As after an hour of trading: most have ended, some wait for their time.

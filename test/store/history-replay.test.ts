@@ -16,6 +16,7 @@ import { createDatabase } from '../support/databases.ts';
 import {
   answerOf,
   attemptOf,
+  cancelOrder,
   cursorOf,
   fillOf,
   fillsOf,
@@ -28,7 +29,6 @@ import {
   orderRow,
   refusalOf,
   reportOf,
-  cancelOrder,
   resign,
   type SignedOrder,
 } from './builders.ts';

@@ -10,6 +10,7 @@ import { createDatabase } from '../support/databases.ts';
 import {
   answerOf,
   attemptsOf,
+  cancelOrder,
   cursorOf,
   fillOf,
   fillsOf,
@@ -21,7 +22,6 @@ import {
   orderRow,
   refusalOf,
   reportOf,
-  cancelOrder,
   resign,
   type SignedOrder,
   setStatus,

@@ -8,7 +8,16 @@ import { normalizeDecimal } from '../../src/core/decimal.ts';
 import { isFinal, ORDER_TYPES, type OrderStatus, STATUSES, TIMES_IN_FORCE } from '../../src/core/status.ts';
 import { isAllowed, TRANSITIONS } from '../../src/core/transition.ts';
 import { createDatabase } from '../support/databases.ts';
-import { inMs, insertRow, nextName, nextNonce, orderRow, setStatus, signedColumns, statefulColumns } from './builders.ts';
+import {
+  inMs,
+  insertRow,
+  nextName,
+  nextNonce,
+  orderRow,
+  setStatus,
+  signedColumns,
+  statefulColumns,
+} from './builders.ts';
 
 const database = await createDatabase();
 const { db } = database;
@@ -296,9 +305,16 @@ const STATUS_RULES: readonly Rule[] = [
   ],
 ];
 
-const deathOf = (death: object, height = 120) => ({ death: JSON.stringify({ height, ...death }), dead_height: height });
+const deathOf = (death: object, height = 120) => ({
+  death: JSON.stringify({ height, ...death }),
+  dead_height: height,
+});
 /** Signed for a time, and its death as told. */
-const dies = (death: object, changes: Changes = {}): Changes => ({ ...stateful(), ...deathOf(death), ...changes });
+const dies = (death: object, changes: Changes = {}): Changes => ({
+  ...stateful(),
+  ...deathOf(death),
+  ...changes,
+});
 const GOOD_TIL_MS = Date.UTC(2030, 0, 1);
 const good_til_time = new Date(GOOD_TIL_MS);
 const neverIncluded = (changes: Changes = {}): Changes => {
@@ -310,7 +326,12 @@ const STATEFUL_RULES: readonly Rule[] = [
   [
     'a stateful order has a nonce, and no other',
     'orders_nonce_by_flags',
-    [{ ...stateful(), nonce: null }, { ...conditional(), nonce: null }, { ...signedColumns(), nonce: 1 }, { nonce: 1 }],
+    [
+      { ...stateful(), nonce: null },
+      { ...conditional(), nonce: null },
+      { ...signedColumns(), nonce: 1 },
+      { nonce: 1 },
+    ],
     [stateful(), conditional(), signedColumns(), {}],
   ],
   ['a nonce is a time', 'orders_nonce_check', [{ ...stateful(), nonce: 0 }], [{ ...stateful(), nonce: 1 }]],
@@ -481,15 +502,18 @@ const VENUE_RULES: readonly Rule[] = [
   ],
 ];
 
-describe.each([...STATUS_RULES, ...VENUE_RULES, ...STATEFUL_RULES])('%s', (_what, constraint, refused, taken) => {
-  test(`is what ${constraint} keeps`, async () => {
-    for (const row of refused) expect(await constraintOf(row), JSON.stringify(row)).toBe(constraint);
-  });
+describe.each([...STATUS_RULES, ...VENUE_RULES, ...STATEFUL_RULES])(
+  '%s',
+  (_what, constraint, refused, taken) => {
+    test(`is what ${constraint} keeps`, async () => {
+      for (const row of refused) expect(await constraintOf(row), JSON.stringify(row)).toBe(constraint);
+    });
 
-  test('and not more than that', async () => {
-    for (const row of taken) expect(await constraintOf(row), JSON.stringify(row)).toBeUndefined();
-  });
-});
+    test('and not more than that', async () => {
+      for (const row of taken) expect(await constraintOf(row), JSON.stringify(row)).toBeUndefined();
+    });
+  },
+);
 
 test('every CHECK of orders is asked about here', async () => {
   const { rows } = await sql<{ name: string }>`SELECT conname AS name FROM pg_constraint

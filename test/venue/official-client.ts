@@ -6,7 +6,7 @@ import { json, startServer } from './scripted-server.ts';
 
 type Long = ReturnType<typeof dydx.Order.decode>['quantums'];
 
-export const long = (value: bigint): Long => dydx.Order.fromPartial({ quantums: value.toString() }).quantums;
+const long = (value: bigint): Long => dydx.Order.fromPartial({ quantums: value.toString() }).quantums;
 
 export type Official = {
   readonly place: (order: VenueOrder, envelope?: Envelope) => Promise<Uint8Array>;
@@ -14,7 +14,7 @@ export type Official = {
   readonly batchCancel: (batch: VenueBatchCancel, envelope?: Envelope) => Promise<Uint8Array>;
 };
 
-export type Envelope = {
+type Envelope = {
   readonly sequence?: number;
   readonly memo?: string;
   readonly authenticator?: bigint;
