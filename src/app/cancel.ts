@@ -55,7 +55,7 @@ async function fenceGroup(
   block: Block | undefined,
 ): Promise<Fenced> {
   const [first] = orders;
-  const signer = first === undefined ? undefined : deps.signer(first.account);
+  const signer = first === undefined ? undefined : deps.signer(first.account, first.tenantId);
   const retries = Math.max(...orders.map((order) => order.cancelCount));
   const retry: Fenced = { orders, next: { kind: 'later', delayMs: backoff(retries, deps.random()) } };
   if (first === undefined || signer === undefined || block === undefined) return retry;
@@ -90,25 +90,29 @@ function batchOf(orders: readonly Signed[], { owner }: Signer, goodTilBlock: num
   };
 }
 
-/** Sent again while the order lives and the one before was not taken, or was taken long enough ago to have failed. */
-const CANCEL_AGAIN_MS = 10_000;
+/** One that was taken is sent again when the order still lives so much later: it has failed in its block. */
+const TAKEN_AGAIN_MS = 10_000;
+/** One that was refused for now: about a block, in which the node may see the placement. */
+const REFUSED_AGAIN_MS = 1_000;
 
 /** A transaction of its own for each: one that fails takes the others of its transaction with it. */
 export async function cancelStateful(deps: WakeDeps, order: ClaimedOrder, block: Block): Promise<void> {
   const { content } = order;
-  const signer = deps.signer(order.account);
+  const signer = deps.signer(order.account, order.tenantId);
   const goodTilBlockTime = goodTilSeconds(order.goodTilTime);
   if (content === null || signer === undefined || goodTilBlockTime === undefined) return;
   const latest = (await deps.latestCancels([order.id])).get(order.id);
-  const isPending = latest !== undefined && latest.outcome !== 'deferred' && latest.ageMs < CANCEL_AGAIN_MS;
-  if (isPending) return;
+  const againMs = latest?.outcome === 'deferred' ? REFUSED_AGAIN_MS : TAKEN_AGAIN_MS;
+  if (latest !== undefined && latest.ageMs < againMs) return;
   const stamp = await takeStamp(deps, signer.owner, block.time, 1);
   if (stamp === undefined) return;
   const tx = await signer.signCancel(
     { id: signedId(content), goodTilBlockTime },
     { ...stamp, memo: memoOf(order.cancelCount + 1) },
   );
-  await sendCancel(deps, [order], tx, { goodTilBlock: undefined, nonce: stamp.nonce });
+  const { outcome } = await sendCancel(deps, [order], tx, { goodTilBlock: undefined, nonce: stamp.nonce });
+  // These bytes left once and no node has kept them: the nonce is in doubt no more.
+  if (outcome === 'deferred' || outcome === 'refused') await deps.settleNonce(signer.owner, stamp.nonce);
 }
 
 async function sendCancel(

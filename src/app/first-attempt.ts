@@ -47,9 +47,13 @@ export async function firstAttempt(
   order: Candidate,
   plan: Plan,
 ): Promise<FirstAttempt> {
-  const signer = deps.signer(order.account);
+  const signer = deps.signer(order.account, order.tenant_id);
   if (signer === undefined) {
-    return { kind: 'refused', cause: `account: ${order.account} is not configured` };
+    // A door may not know whose the accounts are.
+    return {
+      kind: 'refused',
+      cause: `account: ${order.account} is not configured for tenant ${order.tenant_id}`,
+    };
   }
   const market = deps.door().findMarket?.(order.market);
   const block = deps.block();

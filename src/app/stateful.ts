@@ -37,8 +37,11 @@ export async function carryOnStateful(deps: WakeDeps, order: ClaimedOrder): Prom
   const finding = await ask(deps, order, signed);
   const decision = decideStateful(signed, finding, { now: deps.now(), block });
   if (decision.action !== 'note_absent') return carryOut(deps, order, decision, block);
-  if (!(await isCorroborated(deps, order, decision.block.height))) return lookAgain(deps, order);
   const { height, time } = decision.block;
+  const corroboration = await corroborate(deps, order, height);
+  // Looked at less often: nothing that this router does will change it.
+  if (corroboration === 'contradicted') return { kind: 'later', delayMs: deps.statefulWatchMs };
+  if (corroboration === 'not_yet') return lookAgain(deps, order);
   const { id, attemptCount } = order;
   if (!(await deps.noteAbsent({ id, nonce: signed.nonce, attemptCount, height, time })))
     return lookAgain(deps, order);
@@ -106,24 +109,29 @@ async function findAny(deps: WakeDeps, hashes: readonly string[]): Promise<TxLoo
   return absent;
 }
 
-/** Neither the chain's state nor the indexer has it, both at that block or later. */
-async function isCorroborated(deps: WakeDeps, order: ClaimedOrder, height: number): Promise<boolean> {
-  if (order.content === null || order.orderUuid === null) return false;
+/** That neither the chain's state nor the indexer has it, both at that block or later. */
+async function corroborate(
+  deps: WakeDeps,
+  order: ClaimedOrder,
+  height: number,
+): Promise<'absent' | 'not_yet' | 'contradicted'> {
+  if (order.content === null || order.orderUuid === null) return 'not_yet';
   try {
-    if ((await deps.indexer.height()) < height) return false;
+    if ((await deps.indexer.height()) < height) return 'not_yet';
     const state = await deps.validator.statefulOrder(signedId(order.content), height);
-    if (state.kind === 'absent' && !(await deps.indexer.hasOrder(order.orderUuid))) return true;
+    if (state.kind === 'absent' && !(await deps.indexer.hasOrder(order.orderUuid))) return 'absent';
     deps.log.error(
       { order_id: order.id, order_uuid: order.orderUuid, height },
       'an order whose transactions are not on chain is known there: it stays in doubt',
     );
+    return 'contradicted';
   } catch (error) {
     deps.log.warn(
       { order_id: order.id, error: String(error) },
       'the absence of a stateful order is not confirmed',
     );
   }
-  return false;
+  return 'not_yet';
 }
 
 async function carryOut(
@@ -184,7 +192,7 @@ async function signAgain(
   action: 'sign' | 'resign',
   block: Block,
 ): Promise<Next> {
-  const signer = deps.signer(order.account);
+  const signer = deps.signer(order.account, order.tenantId);
   const goodTilBlockTime = goodTilSeconds(order.goodTilTime);
   if (
     signer === undefined ||

@@ -24,7 +24,8 @@ export type Logs = {
 
 export type SubmitDeps = {
   readonly door: () => Door;
-  readonly signer: (account: string) => Signer | undefined;
+  /** of a configured account, for the tenant whose it is */
+  readonly signer: (account: string, tenantId: string) => Signer | undefined;
   readonly validator: Validator;
   /** newest committed block that is known; undefined when that knowledge is too old to sign with */
   readonly block: () => Block | undefined;

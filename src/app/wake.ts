@@ -157,7 +157,7 @@ async function carryOnShortTerm(deps: WakeDeps, order: ClaimedOrder): Promise<Ne
       return { kind: 'later', delayMs: BLIND_RETRY_MS };
     case 'resend':
     case 'resign': {
-      const signer = deps.signer(order.account);
+      const signer = deps.signer(order.account, order.tenantId);
       if (signer === undefined || order.content === null) return { kind: 'await_proof' };
       if (!(await deps.gate.takeRate(signer.owner, 'short_term'))) return laterForRate(deps);
       if (decision.action === 'resend') await sendAgain(deps, order);

@@ -11,7 +11,7 @@ import {
 } from 'rate-limiter-flexible';
 import type { RedisClient } from './open-redis.ts';
 
-export type SharedBucket = {
+type SharedBucket = {
   /** of this bucket alone, never of another one later */
   readonly key: string;
   /** the same for all who take of it */

@@ -4,7 +4,7 @@ import type { Placement } from '../core/gate.ts';
 import type { EquityTier, Indexer, Validator } from '../core/ports.ts';
 import { errorFields, type Logger } from '../ops/logger.ts';
 
-export type Equity = { readonly tiers: readonly EquityTier[]; readonly equity: string };
+type Equity = { readonly tiers: readonly EquityTier[]; readonly equity: string };
 
 export type EquityTiers = {
   readonly of: (placement: Pick<Placement, 'owner' | 'subaccountNumber'>) => Promise<Equity | undefined>;
@@ -16,6 +16,7 @@ const TIERS_MS = 600_000;
 const EQUITY_MS = 10_000;
 /** A question that failed is not repeated for so long: every order would wait for its deadline. */
 const AFTER_FAILURE_MS = 5_000;
+const MAX_SUBACCOUNTS = 10_000;
 
 type Venue = {
   readonly validator: Pick<Validator, 'equityTiers'>;
@@ -32,6 +33,8 @@ export function createEquityTiers({ validator, indexer }: Venue, log: Logger, no
   const equityOf = (owner: string, subaccountNumber: number) => {
     const key = `${owner}/${subaccountNumber}`;
     const known = equities.get(key) ?? remembered(() => indexer.equity(owner, subaccountNumber), EQUITY_MS);
+    // Whoever writes intents chooses the subaccounts.
+    if (equities.size >= MAX_SUBACCOUNTS) equities.clear();
     equities.set(key, known);
     return known();
   };

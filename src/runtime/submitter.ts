@@ -96,7 +96,10 @@ function submitterDeps(
   };
   return {
     door: () => door,
-    signer: (account) => accounts.get(account)?.signer,
+    signer: (name, tenantId) => {
+      const account = accounts.get(name);
+      return account?.tenantId === tenantId ? account.signer : undefined;
+    },
     validator,
     indexer,
     block: heights.current,

@@ -1,6 +1,7 @@
 // Where a transaction is, as one node sees it. Invariant: "absent" is said only by a node that indexes transactions and
-// follows the chain, and only up to the block that it named before it was asked for the transaction.
-// Source: cometbft rpc/core/tx.go ("tx (HASH) not found").
+// follows the chain, and only up to the block that it named before it was asked for the transaction. A node names a block
+// a moment before it has indexed it, so whoever builds a proof on absence keeps a margin (core/stateful.ts).
+// Source: cometbft rpc/core/tx.go ("tx (HASH) not found"), state/txindex/indexer_service.go.
 import { z } from 'zod';
 import type { TxLookup } from '../core/ports.ts';
 import { type JsonRpc, whyFailed } from './json-rpc.ts';

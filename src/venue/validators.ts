@@ -127,7 +127,7 @@ function createPool(
       if (first === undefined) throw new Error(watched.map(describe).join('; '));
       if (told.some((one) => one.chainId !== first.chainId)) {
         const places = told.map((one) => `${one.host} on ${one.chainId}`).join(', ');
-        throw new Error(`the validators are on several chains: ${places}`);
+        throw new Error(`the validators are on several chains, all must be nodes of one: ${places}`);
       }
       chainId = first.chainId;
       judge();

@@ -123,8 +123,29 @@ test('a recorded order for an account that is not configured is rejected with th
   const story = await findOrder(router.db, 'default', 'account-0');
   expect(story?.order).toMatchObject({
     status: 'REJECTED',
-    status_reason: 'never sent: account: other is not configured',
+    status_reason: 'never sent: account: other is not configured for tenant default',
   });
+});
+
+test("another tenant's account signs nothing, neither for a job nor for a row that a door has recorded", async () => {
+  await using router = await startTestRouter();
+  const [row, job] = randomIntents(2, 48, 'foreign').map((intent) => ({ ...intent, tenant_id: 'stranger' }));
+  if (row === undefined || job === undefined) throw new Error('no intents');
+  await router.client.enqueue(row, { until: 'recorded' });
+  await router.submitter();
+  await router.client.enqueue(job);
+  await router.settled([row, job]);
+  const story = await findOrder(router.db, 'stranger', row.client_id);
+  expect(story?.order).toMatchObject({
+    status: 'REJECTED',
+    attempt_count: 0,
+    status_reason: 'never sent: account: default is not configured for tenant stranger',
+  });
+  const [refused] = await latestRejections(router.db, 'stranger', job.client_id, 1);
+  expect(refused?.refusals).toMatchObject([
+    { field: 'account', reason: 'default is not configured for tenant stranger; it has none' },
+  ]);
+  expect(router.paper.truth().orders).toEqual([]);
 });
 
 test('a request that waits for a socket until after its deadline is dropped unsent', async () => {

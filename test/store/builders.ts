@@ -426,7 +426,12 @@ export async function insertWithKeys(db: Database, rows: readonly KeyedRow[]): P
 }
 
 /** Signs it on the way, where the status needs that. */
-export async function setStatus(db: Database, order: { readonly id: string }, status: OrderStatus) {
+export async function setStatus(
+  db: Database,
+  order: { readonly id: string },
+  status: OrderStatus,
+  changes: Partial<Insertable<Orders>> = {},
+) {
   const { attempt_count } = await orderRow(db, order);
   const isToSign = attempt_count === 0 && status !== 'PENDING';
   await db
@@ -437,6 +442,7 @@ export async function setStatus(db: Database, order: { readonly id: string }, st
       placed_at: null,
       ...STATE_OF[status],
       ...(isToSign ? signedColumns() : {}),
+      ...changes,
       status,
     })
     .where('id', '=', order.id)

@@ -1,7 +1,7 @@
 // Keys and addresses, checked against the official client; and that no error shows a secret.
 import { describe, expect, test } from 'vitest';
 import { dydx } from '../../src/chain/dydx.ts';
-import { loadPrivateKey, ownerOf, paperPrivateKey } from '../../src/venue/keys.ts';
+import { isAddress, loadPrivateKey, ownerOf, paperPrivateKey } from '../../src/venue/keys.ts';
 
 // dYdX's public test account; its address is in the client's own tests.
 const MNEMONIC =
@@ -68,6 +68,21 @@ describe('loadPrivateKey', () => {
       for (const secret of secrets) expect(message).not.toContain(secret);
     });
   }
+});
+
+test('an address is one with its checksum, its prefix and its length', () => {
+  expect(isAddress(ADDRESS)).toBe(true);
+  const others = [
+    ADDRESS.replace('5k6art', '5k6arq'),
+    ADDRESS.slice(0, -1),
+    ADDRESS.toUpperCase(),
+    ` ${ADDRESS}`,
+    // valid, of another chain
+    'cosmos1qypqxpq9qcrsszg2pvxq6rs0zqg3yyc5lzv7xu',
+    'dydx1',
+    '',
+  ];
+  expect(others.filter(isAddress)).toEqual([]);
 });
 
 test('ownerOf refuses what is no key, without showing it', async () => {

@@ -274,7 +274,7 @@ describe('chainId', () => {
   test('two chains are an error that names both, with their hosts', async () => {
     script(node(at(100)), node(at(100, { chainId: 'dydx-testnet-4' })), brokenNode);
     await expect(validator.chainId()).rejects.toThrow(
-      `the validators are on several chains: ${hostOf(0)} on dydx-paper-1, ${hostOf(1)} on dydx-testnet-4`,
+      `the validators are on several chains, all must be nodes of one: ${hostOf(0)} on dydx-paper-1, ${hostOf(1)} on dydx-testnet-4`,
     );
   });
 
