@@ -65,9 +65,7 @@ const integer = (min: number, max: number) =>
     .transform(Number)
     .refine((value) => value >= min && value <= max, `must be between ${min} and ${max}`);
 
-const decimal = z
-  .string()
-  .regex(/^\d{1,20}(\.\d{1,18})?$/, 'must be a decimal such as 100000 or 0.25');
+const decimal = z.string().regex(/^\d{1,20}(\.\d{1,18})?$/, 'must be a decimal such as 100000 or 0.25');
 
 const optional = z.string().optional();
 

@@ -88,7 +88,7 @@ function equityTiers({ chain }: PaperNode): Found {
 }
 
 function authenticators({ chain }: PaperNode, data: Uint8Array): Found {
-  const registered = chain.ledger.authenticators.get(textField(readFields(data), 1)) ?? [];
+  const registered = chain.ledger.authenticators.byOwner.get(textField(readFields(data), 1)) ?? [];
   return {
     value: Buffer.concat(
       registered.map(({ id, type, config }) =>

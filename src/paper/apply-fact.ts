@@ -185,9 +185,11 @@ export function applyFact(ledger: Ledger, fact: Fact): undefined {
         subticksPerTick: fact.tick === undefined ? undefined : BigInt(fact.tick),
       });
       return;
-    case 'authenticator':
-      addAuthenticator(ledger, fact.owner, fact.type, Buffer.from(fact.config, 'base64'));
+    case 'authenticator': {
+      const config = Buffer.from(fact.config, 'base64');
+      ledger.authenticators = addAuthenticator(ledger.authenticators, fact.owner, fact.type, config);
       return;
+    }
     case 'block':
       return applyBlock(ledger, fact);
   }

@@ -49,10 +49,15 @@ function applyMessage(ledger: Ledger, message: Message, nextPlacement: () => num
       return;
     }
     case 'add_authenticator':
-      addAuthenticator(ledger, message.owner, message.type, message.config);
+      ledger.authenticators = addAuthenticator(
+        ledger.authenticators,
+        message.owner,
+        message.type,
+        message.config,
+      );
       return;
     case 'remove_authenticator':
-      removeAuthenticator(ledger, message.owner, message.id);
+      ledger.authenticators = removeAuthenticator(ledger.authenticators, message.owner, message.id);
       return;
     case 'batch_cancel':
     case 'other':

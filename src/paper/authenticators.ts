@@ -1,7 +1,6 @@
 // Authenticators of an account (x/accountplus/authenticator): what a permissioned key may sign. A filter of pairs or
 // subaccounts lets every message pass that is no clob message, as on the chain: only a message filter stops those.
 import { z } from 'zod';
-import type { Ledger } from './ledger.ts';
 import { type ClobMessage, isClob, type Message, orderIdOf, typeUrlOf } from './message.ts';
 import { type Refusal, refuse } from './refusal.ts';
 
@@ -160,31 +159,30 @@ export function checkRegistration(type: string, config: Uint8Array): Refusal | u
   }
 }
 
+/** All accounts' authenticators. A value: a block that is being built registers and removes on its own copy. */
+export type Registry = {
+  readonly nextId: bigint;
+  readonly byOwner: ReadonlyMap<string, readonly Authenticator[]>;
+};
+
+export const EMPTY_REGISTRY: Registry = { nextId: 0n, byOwner: new Map() };
+
 export function addAuthenticator(
-  ledger: Pick<Ledger, 'authenticators' | 'nextAuthenticatorId'>,
+  { nextId, byOwner }: Registry,
   owner: string,
   type: string,
   config: Uint8Array,
-): void {
-  const added: Authenticator = {
-    id: ledger.nextAuthenticatorId,
-    type,
-    config,
-    check: compile(type, config),
-  };
-  ledger.nextAuthenticatorId += 1n;
-  ledger.authenticators.set(owner, [...(ledger.authenticators.get(owner) ?? []), added]);
+): Registry {
+  const added: Authenticator = { id: nextId, type, config, check: compile(type, config) };
+  const owned = [...(byOwner.get(owner) ?? []), added];
+  return { nextId: nextId + 1n, byOwner: new Map(byOwner).set(owner, owned) };
 }
 
-export function removeAuthenticator(ledger: Pick<Ledger, 'authenticators'>, owner: string, id: bigint): void {
-  const kept = (ledger.authenticators.get(owner) ?? []).filter((each) => each.id !== id);
-  ledger.authenticators.set(owner, kept);
+export function removeAuthenticator({ nextId, byOwner }: Registry, owner: string, id: bigint): Registry {
+  const kept = (byOwner.get(owner) ?? []).filter((each) => each.id !== id);
+  return { nextId, byOwner: new Map(byOwner).set(owner, kept) };
 }
 
-export function findAuthenticator(
-  ledger: Pick<Ledger, 'authenticators'>,
-  owner: string,
-  id: bigint,
-): Authenticator | undefined {
-  return ledger.authenticators.get(owner)?.find((each) => each.id === id);
+export function findAuthenticator(registry: Registry, owner: string, id: bigint): Authenticator | undefined {
+  return registry.byOwner.get(owner)?.find((each) => each.id === id);
 }

@@ -2,9 +2,8 @@
 // authenticators that the transaction selects, one a message. The account number signed over is the owner's.
 import { verify } from '../chain/ecdsa.ts';
 import { addressOfPublicKey, paperAccountNumber } from './accounts.ts';
-import { findAuthenticator } from './authenticators.ts';
+import { findAuthenticator, type Registry } from './authenticators.ts';
 import type { Transaction } from './decode.ts';
-import type { Ledger } from './ledger.ts';
 import { type Refusal, refuse } from './refusal.ts';
 
 function isSignedBy(tx: Transaction, publicKey: Uint8Array, chainId: string, owner: string): boolean {
@@ -14,7 +13,12 @@ function isSignedBy(tx: Transaction, publicKey: Uint8Array, chainId: string, own
   );
 }
 
-function authenticate(ledger: Ledger, chainId: string, tx: Transaction, owner: string): Refusal | undefined {
+function authenticate(
+  registry: Registry,
+  chainId: string,
+  tx: Transaction,
+  owner: string,
+): Refusal | undefined {
   if (tx.authenticators.length !== tx.messages.length) {
     return refuse(
       'sdk',
@@ -25,7 +29,7 @@ function authenticate(ledger: Ledger, chainId: string, tx: Transaction, owner: s
   }
   for (const [index, message] of tx.messages.entries()) {
     const id = tx.authenticators[index] ?? 0n;
-    const authenticator = findAuthenticator(ledger, owner, id);
+    const authenticator = findAuthenticator(registry, owner, id);
     if (!authenticator) return refuse('accountplus', 1, `authenticator ${id} not found for account ${owner}`);
     const refusal = authenticator.check({
       message,
@@ -49,14 +53,14 @@ function checkOwnKey(chainId: string, tx: Transaction, owner: string): Refusal |
 }
 
 export function authorize(
-  ledger: Ledger,
+  registry: Registry,
   chainId: string,
   tx: Transaction,
   owner: string,
 ): Refusal | undefined {
   if (tx.signatures.length !== 1) return refuse('sdk', 4, 'exactly one signature is needed');
   return tx.authenticators.length > 0
-    ? authenticate(ledger, chainId, tx, owner)
+    ? authenticate(registry, chainId, tx, owner)
     : checkOwnKey(chainId, tx, owner);
 }
 

@@ -3,8 +3,7 @@
 // changed here but the view that the block's own transactions are judged by.
 import type { Side } from '../core/status.ts';
 import type { Resting } from './book.ts';
-import type { Transaction } from './decode.ts';
-import { type BlockView, deliverTx } from './deliver-tx.ts';
+import { type BlockView, type Candidate, deliverTx } from './deliver-tx.ts';
 import type { Block, BlockFill } from './facts.ts';
 import { type Ledger, placementOf } from './ledger.ts';
 import type { Operations, QueuedMatch } from './memclob.ts';
@@ -22,7 +21,7 @@ export type BlockParts = {
   readonly limits: StatefulLimits;
   readonly ledger: Ledger;
   readonly operations: Operations;
-  readonly txs: readonly Transaction[];
+  readonly txs: readonly Candidate[];
   readonly timeMs: number;
 };
 
@@ -100,7 +99,7 @@ export function buildBlock(parts: BlockParts): Block {
     limits,
     height: ledger.height,
     timeMs: ledger.timeMs,
-    uncommitted: createUncommitted(removedBy(operations)),
+    uncommitted: createUncommitted(ledger.authenticators, removedBy(operations)),
     isBlock: true,
     nextHeight: height,
     blockTimeMs: timeMs,

@@ -3,7 +3,7 @@
 // queue, mempools) dies with the process.
 import { applyFact } from './apply-fact.ts';
 import { buildBlock } from './build-block.ts';
-import type { Transaction } from './decode.ts';
+import type { Candidate } from './deliver-tx.ts';
 import type { Block, Fact } from './facts.ts';
 import type { Journal } from './journal.ts';
 import { createLedger, type Ledger, type PaperOrder, placementOf } from './ledger.ts';
@@ -21,7 +21,7 @@ export type Chain = {
   /** Journals, then applies. */
   readonly record: (fact: Fact) => void;
   /** A block with these transactions of the proposer's mempool, in their order. */
-  readonly produceBlock: (txs: readonly Transaction[]) => void;
+  readonly produceBlock: (txs: readonly Candidate[]) => void;
   readonly changeMarket: (fact: Extract<Fact, { t: 'market' }>) => void;
 };
 
@@ -44,7 +44,7 @@ export function createChain(options: {
   };
   const memclob = createMemclob(ledger, seed, record);
 
-  const produceBlock = (txs: readonly Transaction[]): void => {
+  const produceBlock = (txs: readonly Candidate[]): void => {
     const operations = memclob.takeOperations(ledger.height + 1);
     const timeMs = Math.max(now(), ledger.timeMs + 1);
     const block = buildBlock({ chainId, seed, limits, ledger, operations, txs, timeMs });

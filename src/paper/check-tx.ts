@@ -106,7 +106,8 @@ export function checkTx(
     : (view.uncommitted.accounts.get(owner) ?? replayAt(chain.ledger, owner, view.height));
   const taken = account && takeNonce(account, tx.sequence, view.timeMs);
   if (taken?.reason !== undefined) return refuse('sdk', 32, taken.reason);
-  const forged = origin === 'client' ? authorize(chain.ledger, chain.chainId, tx, owner) : undefined;
+  const forged =
+    origin === 'client' ? authorize(chain.ledger.authenticators, chain.chainId, tx, owner) : undefined;
   if (forged) return forged;
   const refusal = checkComposition(tx) ?? (origin === 'recheck' ? undefined : checkRates(node, messages));
   if (refusal) return refusal;

@@ -107,7 +107,7 @@ export function createControls(chain: Chain, network: Network): Controls {
     addAuthenticator({ owner, type, config }) {
       const refusal = checkRegistration(type, Buffer.from(config, 'base64'));
       if (refusal) throw new ControlError(refusal.log);
-      const id = Number(chain.ledger.nextAuthenticatorId);
+      const id = Number(chain.ledger.authenticators.nextId);
       chain.record({ t: 'authenticator', owner, type, config });
       return { id };
     },

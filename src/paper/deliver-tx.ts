@@ -22,14 +22,17 @@ function checkEntrance(view: BlockView, chainId: string, tx: Transaction): Refus
   const account = uncommitted.accounts.get(owner) ?? replayAt(ledger, owner, view.height);
   const { replay, reason } = takeNonce(account, tx.sequence, view.blockTimeMs);
   if (!replay) return refuse('sdk', 32, reason);
-  const forged = authorize(ledger, chainId, tx, owner);
+  const forged = authorize(uncommitted.authenticators, chainId, tx, owner);
   if (!forged) uncommitted.accounts.set(owner, replay);
   return forged;
 }
 
-export function deliverTx(view: BlockView, chainId: string, tx: Transaction): BlockTransaction {
+/** A transaction for the block; a verdict is what a fault answers in place of its messages. */
+export type Candidate = { readonly tx: Transaction; readonly verdict: Refusal | undefined };
+
+export function deliverTx(view: BlockView, chainId: string, { tx, verdict }: Candidate): BlockTransaction {
   const refusedAtEntrance = checkEntrance(view, chainId, tx);
-  const refusal = refusedAtEntrance ?? runMessages(view, tx.messages);
+  const refusal = refusedAtEntrance ?? verdict ?? runMessages(view, tx.messages);
   return {
     hash: tx.hash,
     bytes: Buffer.from(tx.bytes).toString('base64'),

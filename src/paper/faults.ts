@@ -14,20 +14,23 @@ const FAULT_ACTIONS = {
     'html',
     'truncate',
     'empty',
+    'oversize',
     'unknown_outcome',
     'reject',
+    'fail_in_block',
     'lose',
   ],
-  rpc: ['http_502', 'hang'],
+  rpc: ['http_502', 'hang', 'drop', 'html', 'truncate', 'empty', 'oversize'],
   indexer: ['lag', 'http_429', 'http_502', 'hang', 'html', 'truncate'],
 } as const;
 
 const MAX_FAULTS = 1000;
 const count = z.number().int().min(1).max(1_000_000_000);
 
+/** hit only requests to this node (its index); absent = to any */
+const node = z.number().int().min(0).optional();
+
 const triggers = {
-  /** hit only requests to this node (its index); absent = to any */
-  node: z.number().int().min(0).optional(),
   /** let the first n matching requests pass */
   skip: z.number().int().min(0).optional(),
   /** then hit each n-th, beginning with the n-th */
@@ -67,10 +70,16 @@ export const faultSchema = z.preprocess(
   gatherParams,
   z
     .discriminatedUnion('on', [
-      z.strictObject({ on: z.literal('broadcast'), action: z.enum(FAULT_ACTIONS.broadcast), ...triggers }),
+      z.strictObject({
+        on: z.literal('broadcast'),
+        action: z.enum(FAULT_ACTIONS.broadcast),
+        node,
+        ...triggers,
+      }),
       z.strictObject({
         on: z.literal('rpc'),
         action: z.enum(FAULT_ACTIONS.rpc),
+        node,
         /** hit only this method: tx, abci_query, status, … */
         method: z.string().optional(),
         ...triggers,
@@ -87,7 +96,7 @@ export const faultSchema = z.preprocess(
           });
         }
       };
-      if (fault.action === 'reject') demand('code');
+      if (fault.action === 'reject' || fault.action === 'fail_in_block') demand('code');
       if (fault.action === 'lag') demand('blocks');
     }),
 );

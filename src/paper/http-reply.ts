@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 const MAX_BODY_BYTES = 1024 * 1024;
+const OVERSIZE_BYTES = 10_000_000;
 const HTML = '<html><head><title>Gateway</title></head><body><h1>Something went wrong</h1></body></html>';
 
 export type Exchange = { readonly request: IncomingMessage; readonly response: ServerResponse };
@@ -72,6 +73,11 @@ export function sendHalf({ request, response }: Exchange, body: unknown): undefi
   const bytes = Buffer.from(JSON.stringify(body));
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': bytes.length });
   response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => request.socket.destroy());
+}
+
+/** A body of 10 MB that is valid JSON. */
+export function sendOversize({ response }: Exchange): undefined {
+  send(response, 200, 'application/json', `{"jsonrpc":"2.0","log":"${'x'.repeat(OVERSIZE_BYTES)}"}`, {});
 }
 
 export function dropConnection({ request }: Exchange): undefined {

@@ -6,19 +6,13 @@ import { isDydxAddress } from './accounts.ts';
 import { refreshLevels } from './book.ts';
 import type { Chain } from './chain.ts';
 import type { Faults } from './faults.ts';
-import {
-  type Exchange,
-  sendErrors,
-  sendHalf,
-  sendHtml,
-  sendJson,
-  sendTooManyRequests,
-} from './http-reply.ts';
+import { type Exchange, sendErrors, sendJson } from './http-reply.ts';
 import { type ShownOrder, showOrder } from './indexer-orders.ts';
 import { showSubaccount } from './indexer-subaccount.ts';
 import { showFill, showMarkets, type View, visibleCount } from './indexer-view.ts';
 import { findSubaccount, type PaperFill, type PaperOrder } from './ledger.ts';
 import type { PaperMarket } from './markets.ts';
+import { spoil } from './spoil.ts';
 
 const MAX_LIMIT = 1000;
 const MAX_SUBACCOUNT = 128_000;
@@ -240,11 +234,6 @@ function route(deps: IndexerDeps, view: View, path: string, query: URLSearchPara
 
 export function answerIndexer(deps: IndexerDeps, exchange: Exchange, url: URL): undefined {
   const fault = deps.faults.take('indexer');
-  if (fault?.action === 'hang') return;
-  if (fault?.action === 'http_502') return sendHtml(exchange, 502);
-  if (fault?.action === 'html') return sendHtml(exchange, 200);
-  if (fault?.action === 'http_429')
-    return sendTooManyRequests(exchange, fault.params?.retry_after_ms ?? RETRY_AFTER_MS);
   if (exchange.request.method !== 'GET') return sendErrors(exchange, 404, 'Not Found');
   const lagBlocks = fault?.action === 'lag' ? (fault.params?.blocks ?? 0) : 0;
   const height = Math.max(0, deps.indexerHeight() - lagBlocks);
@@ -256,6 +245,6 @@ export function answerIndexer(deps: IndexerDeps, exchange: Exchange, url: URL): 
     if (!(error instanceof BadParameter)) throw error;
     answer = error.answer;
   }
-  if (fault?.action === 'truncate') sendHalf(exchange, answer.body);
-  else sendJson(exchange, answer.status, answer.body);
+  if (fault === undefined || fault.action === 'lag') return sendJson(exchange, answer.status, answer.body);
+  spoil(exchange, fault.action, answer.body, fault.params?.retry_after_ms ?? RETRY_AFTER_MS);
 }

@@ -2,7 +2,7 @@
 // for the three fields of an order that live in the proposer's memory); everything else reads.
 import { subaccountUuid } from '../core/order-uuid.ts';
 import type { Side } from '../core/status.ts';
-import type { Authenticator } from './authenticators.ts';
+import { EMPTY_REGISTRY, type Registry } from './authenticators.ts';
 import type { Resting } from './book.ts';
 import { createMarkets, type Markets, type PaperMarket } from './markets.ts';
 import type { PlaceOrder } from './message.ts';
@@ -122,8 +122,7 @@ export type Ledger = {
   readonly transactionsAt: Map<number, readonly IncludedTransaction[]>;
   /** by owner, oldest first; as far back as a node can lag */
   readonly replays: Map<string, readonly ReplayAt[]>;
-  readonly authenticators: Map<string, readonly Authenticator[]>;
-  nextAuthenticatorId: bigint;
+  authenticators: Registry;
   /** by "codespace/code" */
   readonly refusals: Map<string, number>;
   readonly startQuoteQuantums: bigint;
@@ -143,8 +142,7 @@ export function createLedger(height: number, timeMs: number, startQuoteQuantums:
     transactions: new Map(),
     transactionsAt: new Map(),
     replays: new Map(),
-    authenticators: new Map(),
-    nextAuthenticatorId: 0n,
+    authenticators: EMPTY_REGISTRY,
     refusals: new Map(),
     startQuoteQuantums,
     height,

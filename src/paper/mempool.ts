@@ -25,10 +25,12 @@ export function receiveTx(
   node: PaperNode,
   tx: Transaction,
   origin: Origin,
-  isLost: boolean,
+  fate: { readonly isLost?: boolean; readonly deliverTx?: Refusal },
 ): Refusal | undefined {
+  const { isLost = false, deliverTx: verdict } = fate;
   const refusal = checkTx(node, tx, origin, isLost);
-  if (!refusal && !tx.messages.every(isShortTerm)) node.pool.push({ tx, height: node.view.height, isLost });
+  if (!refusal && !tx.messages.every(isShortTerm))
+    node.pool.push({ tx, height: node.view.height, isLost, verdict });
   return refusal;
 }
 

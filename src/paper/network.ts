@@ -11,27 +11,42 @@ import type { Delivery } from './facts.ts';
 import { isLive } from './ledger.ts';
 import { commitNext, markSeen, receiveTx } from './mempool.ts';
 import { isShortTerm } from './message.ts';
-import { changeSettings, createNode, type NodeChange, type NodeLimits, type PaperNode } from './node.ts';
+import {
+  changeSettings,
+  createNode,
+  type NodeChange,
+  type NodeLimits,
+  type PaperNode,
+  type Pooled,
+} from './node.ts';
 import { type Refusal, refuse } from './refusal.ts';
 
 export type Submission =
   | { readonly kind: 'seen' }
   | { readonly kind: 'checked'; readonly hash: string; readonly refusal: Refusal | undefined };
 
-export type SubmitOptions = {
+/** What an injected fault does to a transaction. */
+export type Interference = {
   /** answered in place of CheckTx */
-  readonly verdict?: Refusal;
+  readonly checkTx?: Refusal;
+  /** if it is included, its result */
+  readonly deliverTx?: Refusal;
   /** accepted, but never reaches the proposer */
   readonly isLost?: boolean;
 };
 
 /** Accepted by a node and due at another. */
-type Rumour = { readonly to: PaperNode; readonly tx: Transaction; readonly dueHeight: number };
+type Rumour = {
+  readonly to: PaperNode;
+  readonly tx: Transaction;
+  readonly interference: Interference;
+  readonly dueHeight: number;
+};
 
 export type Network = {
   readonly nodes: readonly PaperNode[];
   /** A client's transaction at one node. */
-  readonly submit: (node: PaperNode, bytes: Uint8Array, options?: SubmitOptions) => Submission;
+  readonly submit: (node: PaperNode, bytes: Uint8Array, interference?: Interference) => Submission;
   readonly produceBlock: () => void;
   readonly setNode: (index: number, change: NodeChange) => PaperNode;
   /** Orders (uuids) that are in no block yet, but on their way to the proposer or into its next block. */
@@ -43,8 +58,7 @@ export function createNetwork(
   options: { readonly nodes: number; readonly gossipBlocks: number; readonly limits: NodeLimits },
 ): Network {
   const nodes = Array.from({ length: options.nodes }, (_, index) => createNode(chain, index, options.limits));
-  const proposerTransactions = (): Transaction[] =>
-    (nodes[0]?.pool ?? []).filter(({ isLost }) => !isLost).map(({ tx }) => tx);
+  const nextTransactions = (): Pooled[] => (nodes[0]?.pool ?? []).filter(({ isLost }) => !isLost);
   let rumours: Rumour[] = [];
 
   const follow = (node: PaperNode): void => {
@@ -52,24 +66,23 @@ export function createNetwork(
     while (node.view.height < height) commitNext(node);
   };
 
-  const deliver = ({ to, tx }: Rumour): void => {
-    const refusal = markSeen(to, tx.hash) ? receiveTx(to, tx, 'gossip', false) : undefined;
+  const deliver = ({ to, tx, interference }: Rumour): void => {
+    const refusal = markSeen(to, tx.hash) ? receiveTx(to, tx, 'gossip', interference) : undefined;
     if (to.isProposer && refusal) noteLost(chain, tx);
   };
 
-  const gossip = (from: PaperNode, tx: Transaction): void => {
+  const gossip = (from: PaperNode, tx: Transaction, interference: Interference): void => {
     for (const to of nodes) {
       if (to === from) continue;
-      const rumour = { to, tx, dueHeight: chain.ledger.height + options.gossipBlocks };
+      const rumour = { to, tx, interference, dueHeight: chain.ledger.height + options.gossipBlocks };
       if (options.gossipBlocks === 0) deliver(rumour);
       else rumours.push(rumour);
     }
   };
 
-  const check = (node: PaperNode, tx: Transaction, isLost: boolean): Refusal | undefined => {
-    const isSilent = !node.settings.gossip;
-    const isUnheard = isLost || (isSilent && !node.isProposer);
-    const refusal = receiveTx(node, tx, 'client', isUnheard);
+  const check = (node: PaperNode, tx: Transaction, interference: Interference): Refusal | undefined => {
+    const isUnheard = interference.isLost === true || (!node.settings.gossip && !node.isProposer);
+    const refusal = receiveTx(node, tx, 'client', { ...interference, isLost: isUnheard });
     if (refusal) {
       if (!isForged(refusal)) for (const delivery of deliveriesOf(tx, false)) chain.record(delivery);
       return refusal;
@@ -79,22 +92,23 @@ export function createNetwork(
       for (const delivery of deliveriesOf(tx, true)) chain.record(delivery);
       if (isUnheard) noteLost(chain, tx);
     }
-    if (!isLost && !isSilent) gossip(node, tx);
+    if (interference.isLost !== true && node.settings.gossip) gossip(node, tx, interference);
     return undefined;
   };
 
   return {
     nodes,
-    submit(node, bytes, { verdict, isLost = false } = {}) {
+    submit(node, bytes, interference = {}) {
       const hash = sha256(bytes).toString('hex').toUpperCase();
       if (!markSeen(node, hash)) return { kind: 'seen' };
-      const tx = verdict ? undefined : decodeTransaction(bytes, hash);
-      const refusal = verdict ?? (tx ? check(node, tx, isLost) : refuse('sdk', 2, 'tx parse error'));
+      const tx = interference.checkTx ? undefined : decodeTransaction(bytes, hash);
+      const refusal =
+        interference.checkTx ?? (tx ? check(node, tx, interference) : refuse('sdk', 2, 'tx parse error'));
       if (refusal) chain.record({ t: 'refusal', codespace: refusal.codespace, code: refusal.code });
       return { kind: 'checked', hash, refusal };
     },
     produceBlock() {
-      chain.produceBlock(proposerTransactions());
+      chain.produceBlock(nextTransactions());
       for (const node of nodes) follow(node);
       const due = rumours.filter(({ dueHeight }) => dueHeight <= chain.ledger.height);
       rumours = rumours.filter(({ dueHeight }) => dueHeight > chain.ledger.height);
@@ -109,7 +123,7 @@ export function createNetwork(
     },
     pendingOrders() {
       const underWay = rumours.filter(({ to }) => to.isProposer).map(({ tx }) => tx);
-      const txs = [...proposerTransactions(), ...underWay];
+      const txs = [...nextTransactions().map(({ tx }) => tx), ...underWay];
       return new Set(txs.flatMap((tx) => deliveriesOf(tx, true)).map(({ order }) => order));
     },
   };

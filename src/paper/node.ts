@@ -5,6 +5,7 @@ import type { Chain } from './chain.ts';
 import type { Transaction } from './decode.ts';
 import { createExpiringMap, type ExpiringMap } from './expiring-map.ts';
 import { createRateLimiter, type RateLimit, type RateLimiter } from './rate-limit.ts';
+import type { Refusal } from './refusal.ts';
 import type { StatefulView } from './stateful-rules.ts';
 import { createUncommitted } from './uncommitted.ts';
 
@@ -49,8 +50,10 @@ export type Pooled = {
   readonly tx: Transaction;
   /** height of the node when it came in */
   readonly height: number;
-  /** a fault keeps it from the proposer */
+  /** something keeps it from the proposer */
   readonly isLost: boolean;
+  /** a fault that decides its result in the block */
+  readonly verdict: Refusal | undefined;
 };
 
 export type PaperNode = {
@@ -75,7 +78,8 @@ export type PaperNode = {
 export function viewAt(chain: Chain, height: number): StatefulView {
   const { ledger, seed, limits } = chain;
   const timeMs = ledger.blockTimesMs.get(height) ?? ledger.timeMs;
-  return { ledger, seed, limits, height, timeMs, uncommitted: createUncommitted(), isBlock: false };
+  const uncommitted = createUncommitted(ledger.authenticators);
+  return { ledger, seed, limits, height, timeMs, uncommitted, isBlock: false };
 }
 
 export function createNode(chain: Chain, index: number, limits: NodeLimits): PaperNode {

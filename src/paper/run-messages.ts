@@ -1,9 +1,35 @@
 // The messages of a stateful transaction on a view of the state, a node's or a block's: all count, or none.
-import { checkRegistration, findAuthenticator } from './authenticators.ts';
+import {
+  addAuthenticator,
+  checkRegistration,
+  findAuthenticator,
+  removeAuthenticator,
+} from './authenticators.ts';
 import type { Message } from './message.ts';
 import { type Refusal, refuse } from './refusal.ts';
 import { cancelStateful, placeStateful, type StatefulView } from './stateful-rules.ts';
 import { copyUncommitted } from './uncommitted.ts';
+
+type AuthenticatorMessage = Extract<Message, { kind: 'add_authenticator' | 'remove_authenticator' }>;
+
+/** Only a block runs them: CheckTx looks at nothing but the signature. */
+function changeAuthenticators(
+  { uncommitted }: StatefulView,
+  message: AuthenticatorMessage,
+): Refusal | undefined {
+  const { owner } = message;
+  const registry = uncommitted.authenticators;
+  if (message.kind === 'add_authenticator') {
+    const refusal = checkRegistration(message.type, message.config);
+    if (!refusal)
+      uncommitted.authenticators = addAuthenticator(registry, owner, message.type, message.config);
+    return refusal;
+  }
+  if (!findAuthenticator(registry, owner, message.id))
+    return refuse('accountplus', 1, `no authenticator ${message.id} for address ${owner}`);
+  uncommitted.authenticators = removeAuthenticator(registry, owner, message.id);
+  return undefined;
+}
 
 function runMessage(view: StatefulView, message: Message): Refusal | undefined {
   switch (message.kind) {
@@ -12,10 +38,8 @@ function runMessage(view: StatefulView, message: Message): Refusal | undefined {
     case 'cancel':
       return cancelStateful(view, message.cancel);
     case 'add_authenticator':
-      return view.isBlock ? checkRegistration(message.type, message.config) : undefined;
     case 'remove_authenticator':
-      if (!view.isBlock || findAuthenticator(view.ledger, message.owner, message.id)) return undefined;
-      return refuse('accountplus', 1, `no authenticator ${message.id} for address ${message.owner}`);
+      return view.isBlock ? changeAuthenticators(view, message) : undefined;
     case 'batch_cancel':
     case 'other':
       return refuse('sdk', 18, `the state knows no message of the kind ${message.kind}`);

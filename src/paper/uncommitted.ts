@@ -1,5 +1,6 @@
 // What transactions that are in no block yet would do to the state: a node's view of its mempool on top of its last
 // block, or the block that is being built on top of the last one. Thrown away with every block.
+import type { Registry } from './authenticators.ts';
 import type { PlaceOrder } from './message.ts';
 import type { Replay } from './replay.ts';
 
@@ -9,12 +10,17 @@ export type Uncommitted = {
   /** by order uuid */
   readonly placed: Map<string, PlaceOrder>;
   readonly cancelled: Set<string>;
+  /** of a block; a node looks at the state's own */
+  authenticators: Registry;
   /** what this block's operations took out of state; empty in a node's view */
   readonly removed: ReadonlySet<string>;
 };
 
-export function createUncommitted(removed: ReadonlySet<string> = new Set()): Uncommitted {
-  return { accounts: new Map(), placed: new Map(), cancelled: new Set(), removed };
+export function createUncommitted(
+  authenticators: Registry,
+  removed: ReadonlySet<string> = new Set(),
+): Uncommitted {
+  return { accounts: new Map(), placed: new Map(), cancelled: new Set(), authenticators, removed };
 }
 
 /** For a transaction of which all messages count, or none. */
@@ -23,6 +29,7 @@ export function copyUncommitted(view: Uncommitted): Uncommitted {
     accounts: new Map(view.accounts),
     placed: new Map(view.placed),
     cancelled: new Set(view.cancelled),
+    authenticators: view.authenticators,
     removed: view.removed,
   };
 }

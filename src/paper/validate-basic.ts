@@ -7,6 +7,9 @@ import { type Refusal, refuse, refuseClob } from './refusal.ts';
 const MAX_SUBACCOUNT_NUMBER = 128_000;
 const MAX_BATCH_CANCELS = 100;
 const MAX_BUILDER_FEE_PPM = 10_000;
+const TWAP_INTERVAL_SECONDS = [30, 3_600] as const;
+const TWAP_DURATION_SECONDS = [300, 86_400] as const;
+const TWAP_MAX_TOLERANCE_PPM = 1_000_000;
 
 export const TIF = { DEFAULT: 0, IOC: 1, POST_ONLY: 2, FOK: 3 } as const;
 const KNOWN_FLAGS: readonly number[] = Object.values(FLAGS);
@@ -41,6 +44,30 @@ function checkCondition(flags: number, order: PlaceOrder): Refusal | undefined {
   return hasTrigger ? refuseClob(6001, 'only conditional orders have trigger subticks') : undefined;
 }
 
+/** Within [low, high]. */
+function isWithin(value: number, [low, high]: readonly [number, number]): boolean {
+  return value >= low && value <= high;
+}
+
+function checkTwap({ twapParameters }: PlaceOrder): Refusal | undefined {
+  if (!twapParameters) return refuseClob(12, 'a TWAP order needs TWAP parameters');
+  const { duration, interval, priceTolerance } = twapParameters;
+  if (!isWithin(interval, TWAP_INTERVAL_SECONDS)) return refuseClob(12, `TWAP interval ${interval} s`);
+  if (!isWithin(duration, TWAP_DURATION_SECONDS)) return refuseClob(12, `TWAP duration ${duration} s`);
+  if (duration % interval !== 0) return refuseClob(12, 'TWAP duration must be a multiple of the interval');
+  if (priceTolerance >= TWAP_MAX_TOLERANCE_PPM)
+    return refuseClob(12, `TWAP price tolerance ${priceTolerance}`);
+  return undefined;
+}
+
+function checkBuilder({ builderCodeParameters }: PlaceOrder): Refusal | undefined {
+  if (!builderCodeParameters) return undefined;
+  const { feePpm, builderAddress } = builderCodeParameters;
+  return isWithin(feePpm, [1, MAX_BUILDER_FEE_PPM]) && isDydxAddress(builderAddress)
+    ? undefined
+    : refuseClob(50, 'invalid builder code');
+}
+
 function checkPlace(order: PlaceOrder): Refusal | undefined {
   const side: number = order.side;
   const tif: number = order.timeInForce;
@@ -62,16 +89,11 @@ function checkPlace(order: PlaceOrder): Refusal | undefined {
   if (order.reduceOnly && tif !== TIF.IOC)
     return refuseClob(9003, 'reduce-only orders must be short-term IOC orders');
   if (order.subticks.isZero() && flags !== FLAGS.TWAP) return refuseClob(6, 'subticks cannot be 0');
-  const conditional = checkCondition(flags, order);
-  if (conditional) return conditional;
-  const builder = order.builderCodeParameters;
-  if (
-    builder &&
-    (builder.feePpm < 1 || builder.feePpm > MAX_BUILDER_FEE_PPM || !isDydxAddress(builder.builderAddress))
-  ) {
-    return refuseClob(50, 'invalid builder code');
-  }
-  return undefined;
+  return (
+    checkCondition(flags, order) ??
+    checkBuilder(order) ??
+    (flags === FLAGS.TWAP ? checkTwap(order) : undefined)
+  );
 }
 
 function checkCancel(cancel: CancelOrder): Refusal | undefined {

@@ -1,22 +1,22 @@
 // A validator as clients see it: CometBFT JSON-RPC over POST /, one address a node. Answers have the shapes that the
 // unmodified v4-client-js decodes (facts §8).
 import type { Fault, Faults } from './faults.ts';
-import {
-  dropConnection,
-  type Exchange,
-  sendEmpty,
-  sendHalf,
-  sendHtml,
-  sendJson,
-  sendTooManyRequests,
-} from './http-reply.ts';
-import type { Network, Submission } from './network.ts';
+import { dropConnection, type Exchange, sendJson } from './http-reply.ts';
+import type { Interference, Network, Submission } from './network.ts';
 import type { PaperNode } from './node.ts';
 import { answerQuery, fail, INTERNAL, type Outcome, type Params } from './rpc-queries.ts';
+import { spoil } from './spoil.ts';
 
 type Id = string | number | null;
 
 const RETRY_AFTER_MS = 1000;
+/** What a request that was never handled would have been answered; nobody gets to see it. */
+const NOTHING: Outcome = { result: null };
+const UNKNOWN_OUTCOME = fail(
+  INTERNAL,
+  'Internal error',
+  'broadcast confirmation not received: context deadline exceeded',
+);
 
 function envelope(id: Id, outcome: Outcome): unknown {
   return { jsonrpc: '2.0', id, ...outcome };
@@ -42,10 +42,19 @@ const IS_PROCESSED: Readonly<Record<Extract<Fault, { on: 'broadcast' }>['action'
   hang_after: true,
   truncate: true,
   empty: true,
+  oversize: true,
   unknown_outcome: true,
   reject: true,
+  fail_in_block: true,
   lose: true,
 };
+
+function interferenceOf({ action, params }: Extract<Fault, { on: 'broadcast' }>): Interference {
+  const { codespace = 'clob', code = 1, log = 'refused by an injected fault' } = params ?? {};
+  if (action === 'reject') return { checkTx: { codespace, code, log } };
+  if (action === 'fail_in_block') return { deliverTx: { codespace, code, log } };
+  return { isLost: action === 'lose' };
+}
 
 function answerBroadcast(
   deps: ValidatorDeps,
@@ -57,43 +66,21 @@ function answerBroadcast(
 ): undefined {
   const fault = deps.faults.take('broadcast', { node: node.index });
   const process = (): Outcome => {
-    const { codespace = 'clob', code = 1, log = 'refused by an injected fault' } = fault?.params ?? {};
-    const submission = deps.network.submit(node, bytes, {
-      ...(fault?.action === 'reject' ? { verdict: { codespace, code, log } } : {}),
-      isLost: fault?.action === 'lose',
-    });
+    const submission = deps.network.submit(node, bytes, fault && interferenceOf(fault));
     return broadcastOutcome(submission, method === 'broadcast_tx_async');
   };
   if (!fault) return sendJson(exchange, 200, envelope(id, process()));
-  const outcome = IS_PROCESSED[fault.action] ? process() : undefined;
+  const outcome = IS_PROCESSED[fault.action] ? process() : NOTHING;
+  const retryAfterMs = fault.params?.retry_after_ms ?? RETRY_AFTER_MS;
   switch (fault.action) {
-    case 'drop_before':
-    case 'drop_after':
-      return dropConnection(exchange);
-    case 'hang_before':
-    case 'hang_after':
-      return;
-    case 'http_502':
-      return sendHtml(exchange, 502);
-    case 'http_429':
-      return sendTooManyRequests(exchange, fault.params?.retry_after_ms ?? RETRY_AFTER_MS);
-    case 'html':
-      return sendHtml(exchange, 200);
-    case 'truncate':
-      return sendHalf(exchange, envelope(id, outcome ?? process()));
-    case 'empty':
-      return sendEmpty(exchange);
-    case 'unknown_outcome': {
-      const unknown = fail(
-        INTERNAL,
-        'Internal error',
-        'broadcast confirmation not received: context deadline exceeded',
-      );
-      return sendJson(exchange, 200, envelope(id, unknown));
-    }
+    case 'unknown_outcome':
+      return sendJson(exchange, 200, envelope(id, UNKNOWN_OUTCOME));
     case 'reject':
+    case 'fail_in_block':
     case 'lose':
-      return sendJson(exchange, 200, envelope(id, outcome ?? process()));
+      return sendJson(exchange, 200, envelope(id, outcome));
+    default:
+      return spoil(exchange, fault.action, envelope(id, outcome), retryAfterMs);
   }
 }
 
@@ -126,7 +113,7 @@ export function answerRpc(deps: ValidatorDeps, node: PaperNode, exchange: Exchan
     return answerBroadcast(deps, node, exchange, id, method, Buffer.from(tx, 'base64'));
   }
   const fault = deps.faults.take('rpc', { node: node.index, method });
-  if (fault?.action === 'hang') return;
-  if (fault?.action === 'http_502') return sendHtml(exchange, 502);
-  sendJson(exchange, 200, envelope(id, answerQuery(node, method, params)));
+  const answer = envelope(id, answerQuery(node, method, params));
+  if (fault) return spoil(exchange, fault.action, answer, RETRY_AFTER_MS);
+  sendJson(exchange, 200, answer);
 }

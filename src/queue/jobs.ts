@@ -65,7 +65,11 @@ export const controlSchemas = {
 } as const;
 
 export async function addCancelJob(queue: Queue<JobData>, tenantId: string, clientId: string): Promise<void> {
-  await queue.add('cancel', { tenant_id: tenantId, client_id: clientId }, { ...PLACE_OPTIONS, removeOnComplete: true });
+  await queue.add(
+    'cancel',
+    { tenant_id: tenantId, client_id: clientId },
+    { ...PLACE_OPTIONS, removeOnComplete: true },
+  );
 }
 
 /** Never a custom id: a job that is still known under it would swallow the wake-up. */

@@ -120,7 +120,10 @@ export function postgresBackend(connectionString: string, maxSilenceMs = MAX_SIL
       new Worker(
         name,
         process as Processor,
-        { ...workerOptions(settings), connection: { ...connection(settings.connections ?? WORKER_CONNECTIONS), schema: SCHEMA } },
+        {
+          ...workerOptions(settings),
+          connection: { ...connection(settings.connections ?? WORKER_CONNECTIONS), schema: SCHEMA },
+        },
         workerFactory,
       ) as unknown as Worker<Data>,
     ping: async () => {

@@ -27,7 +27,8 @@ export type ControlCopyOptions = {
   /** Pause between reads. Too high: a read that takes a moment longer holds everything up. */
   readonly intervalMs: number;
   readonly onError: (error: unknown) => void;
-  readonly onRead: () => void;
+  /** @param blindMs how long before it the copy was too old to act by */
+  readonly onRead: (blindMs: number) => void;
   /** ms on a clock that is never set */
   readonly now?: () => number;
 };
@@ -42,9 +43,11 @@ export function createControlCopy(options: ControlCopyOptions): ControlCopy {
     const startedMs = now();
     try {
       index = indexControls(await list());
+      const isFirst = readAtMs === Number.NEGATIVE_INFINITY;
+      const blindMs = isFirst ? 0 : Math.max(0, Math.round(now() - readAtMs - MAX_AGE_MS));
       readAtMs = startedMs;
       readiness.markReady();
-      onRead();
+      onRead(blindMs);
     } catch (error) {
       onError(error);
     }

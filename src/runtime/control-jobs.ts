@@ -3,7 +3,14 @@ import { type Job, UnrecoverableError, type Worker } from 'bullmq';
 import type { z } from 'zod';
 import { type WakeDeps, wake } from '../app/wake.ts';
 import { errorFields } from '../ops/logger.ts';
-import { CONTROL_QUEUE, controlSchemas, HEARTBEAT, heartbeatSentAt, type JobData, queueBackoff } from '../queue/jobs.ts';
+import {
+  CONTROL_QUEUE,
+  controlSchemas,
+  HEARTBEAT,
+  heartbeatSentAt,
+  type JobData,
+  queueBackoff,
+} from '../queue/jobs.ts';
 import { type CancelScope, requestCancel, requestCancels } from '../store/cancels.ts';
 import { setMode } from '../store/controls.ts';
 import type { Database } from '../store/database.ts';
@@ -57,7 +64,11 @@ async function runControlJob(db: Database, job: Job<JobData>, deps: WakeDeps): P
     case 'reduce':
     case 'resume': {
       const data = dataOf(job, controlSchemas[job.name]);
-      const scope = { tenantId: data.tenant_id ?? '', account: data.account ?? '', market: data.market ?? '' };
+      const scope = {
+        tenantId: data.tenant_id ?? '',
+        account: data.account ?? '',
+        market: data.market ?? '',
+      };
       await setMode(db, { ...scope, mode: MODES[job.name], reason: data.reason, setBy: data.by });
       deps.log.warn({ ...scope, mode: MODES[job.name], reason: data.reason, by: data.by }, 'mode set');
       return;

@@ -49,7 +49,10 @@ export async function startGate(context: Context, venue: GateVenue): Promise<Run
     list: () => listControls(db),
     intervalMs: config.CONTROLS_POLL_MS,
     onError: outages.database.failed,
-    onRead: outages.database.works,
+    onRead: (blindMs) => {
+      outages.database.works();
+      if (blindMs > 0) log.warn({ blind_ms: blindMs }, 'halts were not known, so nothing left meanwhile');
+    },
   });
   const rates = createBlockRates(venue.validator, config.RATE_LIMIT_SHARE, log);
   const stop = async () => {

@@ -64,14 +64,11 @@ export function createRateBudget({ store, insurance, outage, now = Date.now }: R
     return holding;
   };
 
-  const takeShared = (pool: Pool, index: number, wanted: number): Promise<number> =>
-    takeFrom(store, pool, pool.bucket, index, wanted);
-
   /** Never rejects: what the store does not give is told as its outage. */
   const fill = async (pool: Pool, holding: Holding, lacking: number): Promise<void> => {
     const wanted = Math.max(lacking, Math.ceil(pool.bucket.points / CHUNKS));
     try {
-      const taken = await takeShared(pool, holding.index, wanted);
+      const taken = await takeFrom(store, pool, pool.bucket, holding.index, wanted);
       holding.held += taken;
       holding.isDrained = taken < wanted;
       isAway = false;
@@ -83,12 +80,8 @@ export function createRateBudget({ store, insurance, outage, now = Date.now }: R
     }
   };
 
-  const takeInsured = (pool: Pool, tick: number, wanted: number): Promise<number> =>
-    takeFrom(insurance, pool, pool.insured, bucketAt(pool.insured, tick), wanted);
-
   /** @returns how much of it there was */
-  const draw = async (pool: Pool, tick: number, wanted: number): Promise<number> => {
-    const holding = holdingOf(pool, tick);
+  const draw = async (pool: Pool, holding: Holding, tick: number, wanted: number): Promise<number> => {
     for (;;) {
       if (holding.held >= wanted || (holding.isDrained && !isAway)) {
         const drawn = Math.min(holding.held, wanted);
@@ -98,7 +91,7 @@ export function createRateBudget({ store, insurance, outage, now = Date.now }: R
       if (isAway) {
         if (holding.filling === undefined && now() - probedAtMs >= PROBE_EVERY_MS)
           startFill(pool, holding, 1);
-        return takeInsured(pool, tick, wanted);
+        return takeFrom(insurance, pool, pool.insured, bucketAt(pool.insured, tick), wanted);
       }
       await (holding.filling ?? startFill(pool, holding, wanted - holding.held));
     }
@@ -115,19 +108,20 @@ export function createRateBudget({ store, insurance, outage, now = Date.now }: R
 
   return {
     take: async (rows, tick, points) => {
-      const drawn: { readonly pool: Pool; readonly points: number }[] = [];
+      const drawn: { readonly holding: Holding; readonly points: number }[] = [];
       for (const pools of rows) {
         const all = pools.reduce((sum, { bucket }) => sum + bucket.points, 0);
         // What is dearer than a bucket takes a whole one.
         let lacking = Math.min(points, all);
         for (const pool of pools) {
           if (lacking === 0) break;
-          const part = await draw(pool, tick, lacking);
-          drawn.push({ pool, points: part });
+          const holding = holdingOf(pool, tick);
+          const part = await draw(pool, holding, tick, lacking);
+          drawn.push({ holding, points: part });
           lacking -= part;
         }
         if (lacking > 0) {
-          for (const { pool, points: part } of drawn) holdingOf(pool, tick).held += part;
+          for (const { holding, points: part } of drawn) holding.held += part;
           return false;
         }
       }

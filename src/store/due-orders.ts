@@ -163,9 +163,15 @@ function numberOf(int8: string | null): number | null {
 /** The hashes of stateful orders that may still be found on chain, by order. */
 async function openTransactions(
   db: Database,
-  claimed: readonly { readonly id: string; readonly nonce: string | null; readonly included_height: string | null }[],
+  claimed: readonly {
+    readonly id: string;
+    readonly nonce: string | null;
+    readonly included_height: string | null;
+  }[],
 ): Promise<ReadonlyMap<string, readonly string[]>> {
-  const ids = claimed.filter((row) => row.nonce !== null && row.included_height === null).map((row) => row.id);
+  const ids = claimed
+    .filter((row) => row.nonce !== null && row.included_height === null)
+    .map((row) => row.id);
   if (ids.length === 0) return new Map();
   const rows = await db
     .selectFrom('order_attempts')

@@ -53,7 +53,17 @@ export async function findOrder(db: Database, tenantId: string, clientId: string
 function cancelsOf(trx: Transaction<DB>, id: string) {
   return trx
     .selectFrom('cancel_transactions')
-    .select(['tx_hash', 'good_til_block', 'nonce', 'outcome', 'codespace', 'code', 'log', 'created_at', 'answered_at'])
+    .select([
+      'tx_hash',
+      'good_til_block',
+      'nonce',
+      'outcome',
+      'codespace',
+      'code',
+      'log',
+      'created_at',
+      'answered_at',
+    ])
     .select((eb) => eb.fn<number>('cardinality', ['order_ids']).as('orders'))
     .where('order_ids', '@>', sql<string[]>`ARRAY[${id}]::uuid[]`)
     .orderBy('created_at')

@@ -19,10 +19,19 @@ export async function takeNonce(db: Database, owner: string, blockTime: Date): P
 
 /** It is on chain, or can never be: it no longer counts as one in doubt. */
 export async function settleNonce(db: Database, owner: string, nonce: number): Promise<void> {
-  await db.deleteFrom('nonces_in_doubt').where('owner', '=', owner).where('nonce', '=', String(nonce)).execute();
+  await db
+    .deleteFrom('nonces_in_doubt')
+    .where('owner', '=', owner)
+    .where('nonce', '=', String(nonce))
+    .execute();
 }
 
-export type Inclusion = { readonly id: string; readonly hash: string; readonly height: number; readonly wakeAt: Date };
+export type Inclusion = {
+  readonly id: string;
+  readonly hash: string;
+  readonly height: number;
+  readonly wakeAt: Date;
+};
 
 /** A transaction of the order was carried out. What was noted before, or has ended, stays as it is. */
 export async function noteIncluded(db: Database, { id, hash, height, wakeAt }: Inclusion): Promise<void> {
@@ -72,7 +81,12 @@ export async function noteAbsent(db: Database, absence: Absence): Promise<boolea
 }
 
 /** From its height on nothing of the order can fill; the reconciler ends it when it has read so far. */
-export async function noteDeath(db: Database, id: string, attemptCount: number, death: Death): Promise<boolean> {
+export async function noteDeath(
+  db: Database,
+  id: string,
+  attemptCount: number,
+  death: Death,
+): Promise<boolean> {
   const stored = death.cause === 'failed' ? storable(death) : death;
   const [hash, code] = death.cause === 'failed' ? [death.tx_hash, death.code] : [null, null];
   const { rows } = await sql`

@@ -120,6 +120,16 @@ describe('what is found on chain is noted', () => {
     });
   });
 
+  test('one that is gone within 10 s of its time is looked at again: the node may be past it already', () => {
+    const gone = (sinceNonceMs: number) =>
+      decide(order({ includedHeight: 150 }), state('absent', 201), blockAt(sinceNonceMs)).action;
+    expect([gone(3_590_000), gone(3_590_001), gone(3_599_999)]).toEqual([
+      'note_dead',
+      'look_again',
+      'look_again',
+    ]);
+  });
+
   test('an order in the state is looked at again, whatever its cancel', () => {
     for (const changes of [{}, ...Object.values(FORBIDDEN)]) {
       expect(decide(order({ includedHeight: 150, ...changes }), state('present'))).toEqual({

@@ -3,9 +3,8 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { dydx } from '../../src/chain/dydx.ts';
 import type { Paper } from '../../src/paper/paper.ts';
+import { type Answer, broadcast } from './ask.ts';
 import {
-  type Answer,
-  broadcast,
   createTrader,
   dollars,
   HIGH,

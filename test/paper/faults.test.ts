@@ -3,7 +3,8 @@ import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import type { Fault } from '../../src/paper/faults.ts';
 import { truthSchema } from '../../src/paper/truth.ts';
-import { broadcast, createTrader, getJson, IOC, LOW, rpc, startTestPaper } from './trader.ts';
+import { broadcast, getJson, rpc } from './ask.ts';
+import { createTrader, IOC, LOW, startTestPaper } from './trader.ts';
 
 type Seen = 'error' | number;
 
@@ -19,30 +20,28 @@ const BROADCAST_CASES: readonly [
   ['html', 200, 0],
   ['truncate', 'error', 1],
   ['empty', 200, 1],
+  ['oversize', 200, 1],
   ['unknown_outcome', 200, 1],
   ['lose', 200, 1],
 ];
 
-async function post(
-  url: string,
-  bytes: Uint8Array,
-  timeoutMs = 5_000,
-): Promise<{ seen: Seen; text: string }> {
+type Shown = { readonly seen: Seen; readonly text: string };
+
+async function ask(url: string, method: string, params: unknown = {}, timeoutMs = 5_000): Promise<Shown> {
   try {
     const response = await fetch(url, {
       method: 'POST',
-      body: JSON.stringify({
-        jsonrpc: '2.0',
-        id: 1,
-        method: 'broadcast_tx_sync',
-        params: { tx: Buffer.from(bytes).toString('base64') },
-      }),
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
       signal: AbortSignal.timeout(timeoutMs),
     });
     return { seen: response.status, text: await response.text() };
   } catch {
     return { seen: 'error', text: '' };
   }
+}
+
+function post(url: string, bytes: Uint8Array, timeoutMs?: number): Promise<Shown> {
+  return ask(url, 'broadcast_tx_sync', { tx: Buffer.from(bytes).toString('base64') }, timeoutMs);
 }
 
 test.each(BROADCAST_CASES)(
@@ -60,6 +59,25 @@ test.each(BROADCAST_CASES)(
     expect(paper.truth().fills.length > 0).toBe(deliveries === 1 && action !== 'lose');
   },
 );
+
+const RPC_CASES: readonly [action: Extract<Fault, { on: 'rpc' }>['action'], seen: Seen, text: RegExp][] = [
+  ['http_502', 502, /<html>/],
+  ['html', 200, /<html>/],
+  ['empty', 200, /^$/],
+  ['oversize', 200, /^{.*xxx"}$/],
+  ['drop', 'error', /^$/],
+  ['truncate', 'error', /^$/],
+];
+
+test.each(RPC_CASES)('%s of a question shows the client %s', async (action, seen, text) => {
+  await using paper = await startTestPaper();
+  paper.faults.add({ on: 'rpc', action, method: 'status', count: 1 });
+  expect((await ask(paper.url, 'abci_info')).seen).toBe(200);
+  const answer = await ask(paper.url, 'status');
+  expect(answer.seen).toBe(seen);
+  expect(answer.text).toMatch(text);
+  expect((await ask(paper.url, 'status')).seen).toBe(200);
+});
 
 test('a hanging answer lasts until the client leaves, processed before it or never', async () => {
   await using paper = await startTestPaper();

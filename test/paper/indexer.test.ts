@@ -1,7 +1,8 @@
 // The indexer face: shapes, ids, statuses, pages and lag.
 import { expect, test } from 'vitest';
 import { fillUuid, orderUuid, subaccountUuid } from '../../src/core/order-uuid.ts';
-import { createTrader, getJson, IOC, LOW, startTestPaper, steps } from './trader.ts';
+import { getJson } from './ask.ts';
+import { createTrader, IOC, LOW, startTestPaper, steps } from './trader.ts';
 
 type Fills = {
   fills: { id: string; createdAtHeight: string }[];

@@ -1,11 +1,12 @@
 // The journal: what was visible before a crash is visible after it, and the height never goes back.
 import { spawn } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Truth } from '../../src/paper/truth.ts';
-import { createTrader, getJson, IOC, LOW, startTestPaper, steps } from './trader.ts';
+import { blockTimeMs, findStateful, findTx, getJson } from './ask.ts';
+import { CONDITIONAL, createTrader, HIGH, IOC, LONG_TERM, LOW, startTestPaper, steps } from './trader.ts';
 
 let dataDir = '';
 beforeEach(() => {
@@ -52,6 +53,74 @@ test('fill memory that ran out before the restart stays out, the rest ends at it
   expect((await again.place({ clientId, goodTilBlock: 42 })).code).toBe(24);
   after.produceBlock();
   expect((await again.place({ clientId, goodTilBlock: 43 })).code).toBe(0);
+});
+
+test('stateful orders, their fills, nonces, results and the levers survive; the mempool does not', async () => {
+  const before = await startTestPaper({ dataDir, statefulRateLimits: [] });
+  const trader = await createTrader(before, 'survivor');
+  const filled = await trader.place({ flags: LONG_TERM });
+  const resting = await trader.place({ flags: LONG_TERM, subticks: LOW });
+  const stop = await trader.place({
+    flags: CONDITIONAL,
+    side: 'SELL',
+    subticks: LOW,
+    conditionType: 1,
+    triggerSubticks: HIGH,
+  });
+  await trader.place({ flags: LONG_TERM, sequence: await blockTimeMs(before.url) });
+  before.setMarket({ ticker: 'COMP-USD', status: 'ACTIVE' });
+  before.setBalance({ owner: trader.owner, usdc: '12345' });
+  const config = Buffer.from(trader.wallet.pubKey?.value ?? '', 'base64').toString('base64');
+  before.addAuthenticator({ owner: trader.owner, type: 'SignatureVerification', config });
+  before.produceBlock();
+  before.produceBlock();
+  const lost = await trader.place({ flags: LONG_TERM, subticks: LOW });
+  const truth = before.truth();
+  await before.close();
+
+  await using after = await startTestPaper({ dataDir, statefulRateLimits: [] });
+  const orders = truth.orders.map((order) =>
+    order.id === lost.id ? { ...order, live: false, removal: 'NODE_RESTARTED' } : order,
+  );
+  expect(after.truth()).toEqual({ ...truth, orders });
+  const again = await createTrader(after, 'survivor');
+  expect(await again.accountSequence()).toBe(3);
+  expect(await findStateful(after.url, trader.owner, resting.clientId)).toMatchObject({
+    height: 2,
+    index: 1,
+  });
+  expect(await findStateful(after.url, trader.owner, filled.clientId)).toBeUndefined();
+  expect(await findTx(after.url, stop.hash)).toMatchObject({ result: { height: '2' } });
+  expect((await again.cancelStateful(resting.clientId, { sequence: 3 })).code).toBe(0);
+  after.produceBlock();
+  expect(after.truth().orders.find(({ id }) => id === resting.id)).toMatchObject({
+    removal: 'USER_CANCELED',
+  });
+});
+
+test('a stateful order whose match died with the process is matched again', async () => {
+  const before = await startTestPaper({ dataDir });
+  const trader = await createTrader(before, 'rematched');
+  const { id } = await trader.place({ flags: LONG_TERM });
+  before.produceBlock();
+  await before.close();
+  await using after = await startTestPaper({ dataDir });
+  expect(after.truth()).toMatchObject({ fills: [], orders: [{ live: true }] });
+  after.produceBlock();
+  expect(after.truth().fills).toMatchObject([{ order_id: id, height: 3, size: '0.01' }]);
+});
+
+test('a journal of the first version is read and goes on', async () => {
+  const lines = [
+    { t: 'head', version: 1, chain_id: 'dydx-paper-1', seed: 1 },
+    { t: 'block', height: 2, timeMs: Date.now(), fills: [], expired: [] },
+  ];
+  writeFileSync(journal(), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  await using paper = await startTestPaper({ dataDir });
+  const trader = await createTrader(paper, 'heir');
+  expect((await trader.place({ flags: LONG_TERM })).code).toBe(0);
+  paper.produceBlock();
+  expect(paper.truth()).toMatchObject({ height: 3, transactions: [{ height: 3, code: 0 }] });
 });
 
 test('a torn last line is dropped with a warning and the journal goes on', async () => {

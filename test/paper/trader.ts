@@ -3,25 +3,17 @@
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { dydx } from '../../src/chain/dydx.ts';
+import { sign } from '../../src/chain/ecdsa.ts';
 import { orderUuid } from '../../src/core/order-uuid.ts';
 import { paperAccountNumber } from '../../src/paper/accounts.ts';
 import { type Paper, type PaperOptions, startPaper } from '../../src/paper/paper.ts';
+import { bytesField, numberField, readFields, writeBytes, writeNumber } from '../../src/paper/protobuf.ts';
+import { type Answer, abci, broadcast } from './ask.ts';
 
 type Integer = ReturnType<typeof dydx.Order.decode>['quantums'];
 const LongValue: { fromString: (text: string, unsigned: boolean) => Integer } = createRequire(
   import.meta.url,
 )('long');
-
-export type Answer = {
-  readonly code: number;
-  readonly codespace: string;
-  readonly log: string;
-  readonly hash: string;
-};
-export type RpcAnswer = {
-  readonly result?: Answer;
-  readonly error?: { code: number; message: string; data: string };
-};
 
 export type OrderDraft = {
   readonly clientId?: number;
@@ -58,6 +50,17 @@ export const steps = (count: number): bigint => BigInt(count) * 1_000_000n;
 export const HIGH = dollars(70_000);
 export const LOW = dollars(50_000);
 
+/** Block times of a test that decides what time it is. */
+export function createClock() {
+  let timeMs = Date.now();
+  return {
+    now: () => timeMs,
+    setMs(next: number) {
+      timeMs = next;
+    },
+  };
+}
+
 /** Unix seconds, as good-til-block-times are. */
 export function inSeconds(seconds: number): number {
   return Math.floor(Date.now() / 1000) + seconds;
@@ -71,30 +74,6 @@ export async function startTestPaper(options: PaperOptions = {}): Promise<Paper>
   return await startPaper({ blockMs: 0, ...options });
 }
 
-export async function getJson<T = Record<string, unknown>>(
-  url: string,
-): Promise<{ status: number; body: T }> {
-  const response = await fetch(url);
-  return { status: response.status, body: (await response.json()) as T };
-}
-
-export async function rpc(
-  url: string,
-  method: string,
-  params: Record<string, unknown> = {},
-): Promise<RpcAnswer> {
-  const response = await fetch(url, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-  });
-  return (await response.json()) as RpcAnswer;
-}
-
-export function broadcast(url: string, bytes: Uint8Array): Promise<RpcAnswer> {
-  return rpc(url, 'broadcast_tx_sync', { tx: Buffer.from(bytes).toString('base64') });
-}
-
 export type Message = { readonly typeUrl: string; readonly value: unknown };
 
 type SignOptions = {
@@ -103,6 +82,8 @@ type SignOptions = {
   readonly memo?: string;
   readonly sequence?: number;
   readonly authenticators?: readonly number[];
+  /** the official client cannot set it */
+  readonly timeoutHeight?: number;
 };
 export type SendOptions = SignOptions & {
   /** RPC address; default the proposer's own node */
@@ -150,18 +131,33 @@ export async function createTrader(paper: Paper, name: string, owner?: string) {
     value: dydx.MsgCancelOrder.fromPartial({ orderId: orderId(account, draft), ...lifetime(draft, paper) }),
   });
 
-  const signed = (messages: readonly Message[], options: SignOptions = {}) =>
-    wallet.signTransaction(
+  const signed = async (messages: readonly Message[], options: SignOptions = {}): Promise<Uint8Array> => {
+    const accountNumber = options.accountNumber ?? paperAccountNumber(account);
+    const chainId = options.chainId ?? paper.chainId;
+    const bytes = await wallet.signTransaction(
       messages as never,
       {
         sequence: options.sequence ?? 0,
-        accountNumber: options.accountNumber ?? paperAccountNumber(account),
-        chainId: options.chainId ?? paper.chainId,
+        accountNumber,
+        chainId,
         ...(options.authenticators ? { authenticators: options.authenticators.map(long) } : {}),
       } as never,
       { amount: [], gas: '1000000' } as never,
       options.memo ?? '',
     );
+    if (options.timeoutHeight === undefined) return bytes;
+    const body = Buffer.concat([
+      bytesField(readFields(bytes), 1),
+      writeNumber(3, BigInt(options.timeoutHeight)),
+    ]);
+    const signedParts = Buffer.concat([writeBytes(1, body), writeBytes(2, bytesField(readFields(bytes), 2))]);
+    const document = Buffer.concat([
+      signedParts,
+      writeBytes(3, chainId),
+      writeNumber(4, BigInt(accountNumber)),
+    ]);
+    return Buffer.concat([signedParts, writeBytes(3, sign(document, Buffer.from(key, 'hex')))]);
+  };
 
   const send = async (messages: readonly Message[], options: SendOptions = {}): Promise<Answer> => {
     const answer = await broadcast(options.node ?? paper.url, await signed(messages, options));
@@ -195,6 +191,13 @@ export async function createTrader(paper: Paper, name: string, owner?: string) {
     signed,
     send,
     sendStateful,
+    /** As the node's account query shows it. */
+    async accountSequence(node = paper.url): Promise<number> {
+      const request = writeBytes(1, account);
+      const { value } = await abci(node, '/cosmos.auth.v1beta1.Query/Account', request);
+      const fields = readFields(bytesField(readFields(Buffer.from(value ?? '', 'base64')), 1));
+      return Number(numberField(readFields(bytesField(fields, 2)), 4));
+    },
     uuid: (clientId: number, draft: OrderDraft = {}) =>
       orderUuid({
         owner: account,

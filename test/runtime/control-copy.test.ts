@@ -18,6 +18,7 @@ let queryMs: number;
 let stored: readonly Control[];
 let failure: Error | undefined;
 let errors: unknown[];
+let blindMs: number[];
 const pass = async (ms: number) => {
   for (let passed = 0; passed < ms; passed += 10) {
     nowMs += 10;
@@ -27,7 +28,7 @@ const pass = async (ms: number) => {
 
 beforeEach(() => {
   vi.useFakeTimers();
-  [nowMs, queryMs, stored, failure, errors] = [0, 0, [], undefined, []];
+  [nowMs, queryMs, stored, failure, errors, blindMs] = [0, 0, [], undefined, [], []];
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -43,7 +44,7 @@ function copyOf() {
     },
     intervalMs: 250,
     onError: (error) => errors.push(error),
-    onRead: () => {},
+    onRead: (ms) => blindMs.push(ms),
     now: () => nowMs,
   });
 }
@@ -110,5 +111,18 @@ test('a failed query is told and repeated, and its end ends the silence', async 
   failure = undefined;
   await pass(250);
   expect(copy.current()?.size).toBe(0);
+  await copy.stop();
+});
+
+test('how long nothing was known is told when it is over', async () => {
+  const copy = copyOf();
+  copy.start();
+  await pass(300);
+  failure = new Error('ECONNREFUSED');
+  await pass(1_500);
+  failure = undefined;
+  await pass(500);
+  // Read at 250 and not until 2000: blind from 1150 on.
+  expect(blindMs).toEqual([0, 0, 850, 0]);
   await copy.stop();
 });

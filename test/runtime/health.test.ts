@@ -28,10 +28,14 @@ const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 test('each kind of process is ready when all that it needs is there, and checks nothing else', async () => {
   await using router = await startTestRouter();
   const expected = [
-    ['submitter', startSubmitter, [...BASE, 'heartbeat_orders', ...VENUE]],
+    ['submitter', startSubmitter, [...BASE, 'heartbeat_orders', 'heartbeat_control', ...VENUE]],
     ['reconciler', startReconciler, [...BASE, ...VENUE, 'indexer']],
     ['maintenance', startMaintenance, [...BASE, 'heartbeat_maintenance']],
-    ['ops', startOps, [...BASE, 'heartbeat_orders', 'heartbeat_maintenance', ...VENUE, 'indexer']],
+    [
+      'ops',
+      startOps,
+      [...BASE, 'heartbeat_orders', 'heartbeat_control', 'heartbeat_maintenance', ...VENUE, 'indexer'],
+    ],
   ] as const;
   for (const [component, start, checks] of expected) {
     await using served = await startServed(component, start, router.settings);
