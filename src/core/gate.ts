@@ -54,11 +54,3 @@ export type Gate = {
   /** Intents that a tenant offers, before they are recorded: the refusal when it offers more than it may a second. */
   readonly takeIntents: (tenantId: string, count: number) => Promise<Refusal | undefined>;
 };
-
-/** Nothing is held, nothing is limited. */
-export const openGate: Gate = {
-  whyHeld: () => undefined,
-  whyBeyond: async () => undefined,
-  takeRate: async () => true,
-  takeIntents: async () => undefined,
-};
