@@ -78,7 +78,7 @@ export function marketOfTicker(ticker: string): PaperMarket | undefined {
   return BY_TICKER.get(ticker);
 }
 
-export type MarketChange = {
+type MarketChange = {
   readonly status?: string | undefined;
   readonly stepBaseQuantums?: bigint | undefined;
   readonly subticksPerTick?: bigint | undefined;

@@ -1,8 +1,8 @@
 // What a paper exchange can be started with, and what each option is when it is left out. Checked at once: a wrong value
 // is an error at the start, not a strange answer later.
-import { DEFAULT_EQUITY_TIERS, type EquityTier, toQuoteQuantums } from './equity.ts';
-import type { Log } from './journal.ts';
-import { DEFAULT_RATE_LIMIT, DEFAULT_STATEFUL_RATE_LIMITS, type RateLimit } from './rate-limit.ts';
+import { DEFAULT_RATE_LIMIT, DEFAULT_STATEFUL_RATE_LIMITS, type RateLimit } from './node/rate-limit.ts';
+import { DEFAULT_EQUITY_TIERS, type EquityTier, toQuoteQuantums } from './state/equity.ts';
+import type { Log } from './state/journal.ts';
 
 const MAX_NODES = 8;
 

@@ -1,20 +1,20 @@
 // The paper exchange: one process, one HTTP port, three faces (validators at POST / and /nodes/k, indexer under /v4,
 // control under /paper) over one chain. Every request is answered from one consistent state: faces run to the end in
 // one turn.
-import { type Chain, createChain } from './chain.ts';
-import { answerControl } from './control-face.ts';
-import { type Controls, createControls } from './controls.ts';
-import { toQuoteQuantums } from './equity.ts';
-import { createFaults, type Faults } from './faults.ts';
-import { type Exchange, readBody, sendErrors } from './http-reply.ts';
-import { answerIndexer } from './indexer-face.ts';
-import { type Journal, type Log, NO_JOURNAL, openJournal } from './journal.ts';
-import { createNetwork } from './network.ts';
-import type { PaperNode } from './node.ts';
+import { type Chain, createChain } from './blocks/chain.ts';
+import { answerControl } from './faces/control-face.ts';
+import { type Controls, createControls } from './faces/controls.ts';
+import { createFaults, type Faults } from './faces/faults.ts';
+import { type Exchange, readBody, sendErrors } from './faces/http-reply.ts';
+import { answerIndexer } from './faces/indexer-face.ts';
+import { type Served, serve } from './faces/serve.ts';
+import { answerRpc } from './faces/validator-face.ts';
+import { createNetwork } from './node/network.ts';
+import type { PaperNode } from './node/node.ts';
 import { type PaperOptions, resolveOptions } from './options.ts';
-import { type Served, serve } from './serve.ts';
+import { toQuoteQuantums } from './state/equity.ts';
+import { type Journal, type Log, NO_JOURNAL, openJournal } from './state/journal.ts';
 import { type Truth, tellTruth } from './truth.ts';
-import { answerRpc } from './validator-face.ts';
 
 export type { PaperOptions } from './options.ts';
 

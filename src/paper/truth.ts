@@ -3,7 +3,13 @@
 import { z } from 'zod';
 import { fromScaled } from '../core/decimal.ts';
 import { quantumsToSize, subticksToPrice } from '../core/quantize.ts';
-import { type IncludedTransaction, isLive, type Ledger, type PaperFill, type PaperOrder } from './ledger.ts';
+import {
+  type IncludedTransaction,
+  isLive,
+  type Ledger,
+  type PaperFill,
+  type PaperOrder,
+} from './state/ledger.ts';
 
 const sideSchema = z.enum(['BUY', 'SELL']);
 

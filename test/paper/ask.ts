@@ -1,6 +1,6 @@
 // Questions to a paper exchange over HTTP: JSON-RPC, ABCI queries, REST and the control face, as any client asks them.
 import { dydx } from '../../src/chain/dydx.ts';
-import type { NodeStatus } from '../../src/paper/controls.ts';
+import type { NodeStatus } from '../../src/paper/faces/controls.ts';
 
 export type Answer = {
   readonly code: number;

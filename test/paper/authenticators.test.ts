@@ -3,8 +3,8 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { dydx } from '../../src/chain/dydx.ts';
-import { paperAccountNumber } from '../../src/paper/accounts.ts';
 import type { Paper } from '../../src/paper/paper.ts';
+import { paperAccountNumber } from '../../src/paper/wire/accounts.ts';
 import { postJson } from './ask.ts';
 import { createTrader, LONG_TERM, LOW, startTestPaper, type Trader } from './trader.ts';
 

@@ -152,6 +152,25 @@ test('a lagging node judges and answers at its own height', async () => {
   expect(await blockTimeMs(node)).toBeLessThan(await blockTimeMs(paper.url));
 });
 
+test('the proposer’s own node may lag: blocks go on, each transaction is in one, no late order is matched', async () => {
+  await using paper = await startTestPaper();
+  const trader = await createTrader(paper, 'behind');
+  paper.setNode(0, { lag_blocks: 3 });
+  const { hash, clientId } = await trader.place(rests);
+  for (let block = 0; block < 3; block++) paper.produceBlock();
+  expect((await statusOf(paper.url)).sync_info.latest_block_height).toBe('1');
+  expect(paper.truth().transactions).toMatchObject([{ hash, height: 2, code: 0 }]);
+  expect(await trader.place({ goodTilBlock: 4 })).toMatchObject({ code: 0 });
+  expect((await trader.place({ goodTilBlock: 5 })).code).toBe(0);
+  paper.produceBlock();
+  expect(paper.truth().orders).toMatchObject([
+    { live: true },
+    { live: false, removal: 'LOST', filled_size: '0' },
+    { live: false, removal: 'FULLY_FILLED' },
+  ]);
+  expect(await findStateful(paper.url, trader.owner, clientId)).toMatchObject({ height: 2 });
+});
+
 test('a growing lag stalls a node, a shrinking one lets it catch up at once', async () => {
   await using paper = await startTestPaper({ nodes: 2 });
   for (let block = 0; block < 5; block++) paper.produceBlock();

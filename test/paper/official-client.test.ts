@@ -2,27 +2,8 @@
 import { expect, test } from 'vitest';
 import { dydx } from '../../src/chain/dydx.ts';
 import { orderUuid } from '../../src/core/order-uuid.ts';
-import type { Paper } from '../../src/paper/paper.ts';
+import { connect } from './official-client.ts';
 import { startTestPaper } from './trader.ts';
-
-const KEY = '11'.repeat(32);
-
-async function connect(paper: Paper) {
-  const network = new dydx.Network(
-    paper.chainId,
-    new dydx.IndexerConfig(paper.url, paper.url.replace('http', 'ws')),
-    new dydx.ValidatorConfig(paper.url, paper.chainId, {
-      USDC_DENOM: 'ibc/usdc',
-      USDC_DECIMALS: 6,
-      CHAINTOKEN_DENOM: 'adydx',
-      CHAINTOKEN_DECIMALS: 18,
-    }),
-  );
-  const client = await dydx.CompositeClient.connect(network);
-  const wallet = await dydx.LocalWallet.fromPrivateKey(KEY, 'dydx');
-  const subaccount = dydx.SubaccountInfo.forLocalWallet(wallet, 0);
-  return { client, subaccount, owner: wallet.address ?? '' };
-}
 
 type Position = { side: string; size: string };
 

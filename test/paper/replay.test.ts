@@ -1,7 +1,7 @@
 // Replay protection: the rules by themselves, one row each, and the same over HTTP, where a node's mempool lies on top
 // of the state.
 import { expect, test } from 'vitest';
-import { FRESH, type Replay, takeNonce } from '../../src/paper/replay.ts';
+import { FRESH, type Replay, takeNonce } from '../../src/paper/state/replay.ts';
 import { blockTimeMs } from './ask.ts';
 import { createClock, createTrader, LONG_TERM, LOW, startTestPaper } from './trader.ts';
 

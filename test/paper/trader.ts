@@ -5,9 +5,15 @@ import { createRequire } from 'node:module';
 import { dydx } from '../../src/chain/dydx.ts';
 import { sign } from '../../src/chain/ecdsa.ts';
 import { orderUuid } from '../../src/core/order-uuid.ts';
-import { paperAccountNumber } from '../../src/paper/accounts.ts';
 import { type Paper, type PaperOptions, startPaper } from '../../src/paper/paper.ts';
-import { bytesField, numberField, readFields, writeBytes, writeNumber } from '../../src/paper/protobuf.ts';
+import { paperAccountNumber } from '../../src/paper/wire/accounts.ts';
+import {
+  bytesField,
+  numberField,
+  readFields,
+  writeBytes,
+  writeNumber,
+} from '../../src/paper/wire/protobuf.ts';
 import { type Answer, abci, broadcast } from './ask.ts';
 
 type Integer = ReturnType<typeof dydx.Order.decode>['quantums'];
