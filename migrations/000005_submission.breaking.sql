@@ -107,22 +107,23 @@ CREATE TRIGGER refuse_second_nonce BEFORE UPDATE OF nonce ON orders FOR EACH ROW
     AND (OLD.dead_nonce IS DISTINCT FROM OLD.nonce OR NEW.nonce < OLD.nonce OR OLD.included_height IS NOT NULL
       OR OLD.death IS NOT NULL))
   EXECUTE FUNCTION refuse_change();
--- What an order says was shown is shown of its attempts: every one absent before its nonce is dead, one carried out in
+-- What an order says was shown is shown of its attempts: every one absent or failed before its nonce is dead, one carried out in
 -- the block from which on the chain knows it, one failed as its death says. After the statement, which writes both.
 CREATE FUNCTION require_shown() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   failure JSONB := CASE WHEN NEW.death ->> 'cause' = 'failed' AND OLD.death IS NULL THEN NEW.death END;
 BEGIN
   IF (NEW.dead_nonce IS DISTINCT FROM OLD.dead_nonce AND EXISTS (
-      SELECT FROM order_attempts WHERE order_id = NEW.id AND nonce <= NEW.dead_nonce AND absent_height IS NULL))
+      SELECT FROM order_attempts WHERE order_id = NEW.id AND nonce <= NEW.dead_nonce AND absent_height IS NULL
+        AND coalesce(included_code, 0) = 0))
     OR (NEW.included_height IS DISTINCT FROM OLD.included_height AND NOT EXISTS (
       SELECT FROM order_attempts
       WHERE order_id = NEW.id AND included_height = NEW.included_height AND included_code = 0))
     OR (failure IS NOT NULL AND NOT EXISTS (
       SELECT FROM order_attempts WHERE order_id = NEW.id AND tx_hash = failure ->> 'tx_hash'
         AND included_height = NEW.dead_height AND included_code = (failure ->> 'code')::bigint))
-    -- What the chain refuses before its messages (all of these codes are the SDK's) leaves the nonce to a sibling.
-    OR (failure ->> 'codespace' = 'sdk' AND EXISTS (
+    -- What the chain refuses before its messages leaves the nonce to a sibling.
+    OR (failure ->> 'codespace' NOT IN ('clob', 'subaccounts') AND EXISTS (
       SELECT FROM order_attempts WHERE order_id = NEW.id AND included_height IS NULL AND absent_height IS NULL))
   THEN
     RAISE EXCEPTION 'order %: its attempts do not show this', NEW.id
@@ -142,26 +143,39 @@ CREATE TABLE nonces_in_doubt (
   PRIMARY KEY (owner, nonce)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
+-- The newest that were given out, oldest first: one in doubt must be among them, or the chain may have thrown it out.
+ALTER TABLE signer_nonces ADD COLUMN recent BIGINT[] NOT NULL DEFAULT '{}' CHECK (cardinality(recent) <= 19);
+
 -- Takes up to `wanted` nonces for an owner, each above all before and not below the newest block's time; none more than
--- 20 s ahead of it (the chain's window is 30 s), and none while 10 are in doubt. Who finds none waits a block.
-CREATE FUNCTION take_nonces(of_owner VARCHAR, block_time_ms BIGINT, wanted INTEGER) RETURNS SETOF BIGINT
-  LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+-- 20 s ahead of it (the chain's window is 30 s), and none while 10 are in doubt: 8 for placements, the rest is for
+-- cancels. Who finds none waits a block.
+CREATE FUNCTION take_nonces(of_owner VARCHAR, block_time_ms BIGINT, wanted INTEGER, is_for_cancel BOOLEAN)
+  RETURNS SETOF BIGINT LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   last BIGINT;
   free INTEGER;
+  oldest BIGINT;
+  newest BIGINT[];
 BEGIN
+  -- A node that lives in the future would have the owner's nonces wait for it.
+  block_time_ms := least(block_time_ms, (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 10000);
   INSERT INTO signer_nonces (owner, last_nonce) VALUES (of_owner, 1) ON CONFLICT DO NOTHING;
   -- Locked in a statement of its own: what is counted next was committed before.
-  SELECT last_nonce INTO last FROM signer_nonces WHERE owner = of_owner FOR UPDATE;
+  SELECT last_nonce, recent INTO last, newest FROM signer_nonces WHERE owner = of_owner FOR UPDATE;
   DELETE FROM nonces_in_doubt WHERE owner = of_owner AND nonce + 30000 < block_time_ms;
-  SELECT 10 - count(*) INTO free FROM nonces_in_doubt WHERE owner = of_owner;
+  SELECT CASE WHEN is_for_cancel THEN 10 ELSE 8 END - count(*), min(nonce) INTO free, oldest
+    FROM nonces_in_doubt WHERE owner = of_owner;
   FOR i IN 1..least(wanted, free) LOOP
     EXIT WHEN greatest(last + 1, block_time_ms) > block_time_ms + 20000;
+    EXIT WHEN cardinality(newest) = 19 AND oldest < newest[1];
     last := greatest(last + 1, block_time_ms);
+    oldest := coalesce(oldest, last);
+    newest := (newest || last)[greatest(cardinality(newest) - 17, 1):];
     INSERT INTO nonces_in_doubt (owner, nonce) VALUES (of_owner, last);
     RETURN NEXT last;
   END LOOP;
-  UPDATE signer_nonces SET last_nonce = last, updated_at = clock_timestamp() WHERE owner = of_owner AND last_nonce < last;
+  UPDATE signer_nonces SET last_nonce = last, recent = newest, updated_at = clock_timestamp()
+    WHERE owner = of_owner AND last_nonce < last;
 END $$;
 
 -- Cancels ----------------------------------------------------------------------------------------------------------
@@ -290,4 +304,4 @@ CREATE OR REPLACE VIEW due_orders AS
       SELECT FROM orders WHERE next_wake_at <= statement_timestamp() AND cancel_requested_at IS NOT NULL
     ) AS has_due_cancels;
 
-REVOKE EXECUTE ON FUNCTION take_nonces(VARCHAR, BIGINT, INTEGER), record_control_change(), require_shown() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION take_nonces(VARCHAR, BIGINT, INTEGER, BOOLEAN), record_control_change(), require_shown() FROM PUBLIC;

@@ -6,7 +6,7 @@ import type { Block, SignedTx, Signer } from '../core/ports.ts';
 import { backoff } from '../core/retry.ts';
 import type { CancelOutcome, NewCancel } from '../store/cancels.ts';
 import type { ClaimedOrder } from '../store/due-orders.ts';
-import { laterForRate, memoOf, takeStamp } from './first-attempt.ts';
+import { laterForRate, takeStamp } from './first-attempt.ts';
 import type { Next, WakeDeps } from './wake.ts';
 
 export type CancelDeps = {
@@ -26,58 +26,61 @@ const VENUE_WINDOW_BLOCKS = 40;
 /** Points of the block rate limit. */
 const POINTS = { single: 1, batch: 2 };
 
-type Fenced = { readonly orders: readonly ClaimedOrder[]; readonly next: Next };
-type Signed = ClaimedOrder & { readonly content: SignedContent; readonly goodTilBlock: number };
+/** A signed short-term order. */
+export type Fenceable = ClaimedOrder & { readonly content: SignedContent; readonly goodTilBlock: number };
 
-/** Fences signed short-term orders, those of one subaccount by one transaction. @returns what is next for each */
-export async function fence(deps: WakeDeps, orders: readonly ClaimedOrder[]): Promise<readonly Fenced[]> {
-  const block = deps.block();
-  const groups = Map.groupBy(
-    orders.filter(isSigned),
-    (order) => `${order.account}/${order.subaccountNumber}`,
+/** A signed short-term order that is to be cancelled and may still be taken by a node. */
+export function needsFence(order: ClaimedOrder, height: number): order is Fenceable {
+  if (!order.isCancelRequested || order.nonce !== null) return false;
+  return order.content !== null && order.goodTilBlock !== null && order.goodTilBlock > height;
+}
+
+/** Those of one subaccount share a transaction. */
+export function groupFences(orders: readonly Fenceable[]): readonly (readonly Fenceable[])[] {
+  const bySubaccount = Map.groupBy(orders, ({ tenantId, account, content, subaccountNumber }) =>
+    JSON.stringify([tenantId, account, content.owner, subaccountNumber]),
   );
-  const works: Promise<Fenced>[] = [];
-  for (const group of groups.values()) {
-    for (let start = 0; start < group.length; start += MAX_BATCH) {
-      works.push(fenceGroup(deps, group.slice(start, start + MAX_BATCH), block));
-    }
-  }
-  return Promise.all(works);
+  return [...bySubaccount.values()].flatMap((group) =>
+    Array.from({ length: Math.ceil(group.length / MAX_BATCH) }, (_, index) =>
+      group.slice(index * MAX_BATCH, (index + 1) * MAX_BATCH),
+    ),
+  );
 }
 
-function isSigned(order: ClaimedOrder): order is Signed {
-  return order.content !== null && order.goodTilBlock !== null;
-}
-
-async function fenceGroup(
-  deps: WakeDeps,
-  orders: readonly Signed[],
-  block: Block | undefined,
-): Promise<Fenced> {
+/** @param orders of one subaccount, at most 100 */
+export async function fence(deps: WakeDeps, orders: readonly Fenceable[]): Promise<Next> {
   const [first] = orders;
-  const signer = first === undefined ? undefined : deps.signer(first.account, first.tenantId);
+  const block = deps.block();
+  if (first === undefined || block === undefined) return { kind: 'blind' };
+  const signer = signerOf(deps, first);
+  if (signer === undefined) return { kind: 'later', delayMs: deps.statefulWatchMs };
   const retries = Math.max(...orders.map((order) => order.cancelCount));
-  const retry: Fenced = { orders, next: { kind: 'later', delayMs: backoff(retries, deps.random()) } };
-  if (first === undefined || signer === undefined || block === undefined) return retry;
+  const retry: Next = { kind: 'later', delayMs: backoff(retries, deps.random()) };
   // The attempt rule signs nothing for an order that is to be cancelled: this block is its last. A fence that is sent
   // once more ends a block later, for a node swallows bytes that it has seen.
   const last = Math.max(...orders.map((order) => order.goodTilBlock));
   const goodTilBlock = Math.min(last + retries, block.height + VENUE_WINDOW_BLOCKS);
   if (goodTilBlock < last) return retry;
-  if (goodTilBlock <= block.height) return { orders, next: { kind: 'await_proof' } };
   const isOne = orders.length === 1;
   if (!(await deps.gate.takeRate(signer.owner, 'cancel', isOne ? POINTS.single : POINTS.batch))) {
-    return { orders, next: laterForRate(deps) };
+    return laterForRate(deps, signer.owner, 'cancel');
   }
   const tx = isOne
     ? await signer.signCancel({ id: signedId(first.content), goodTilBlock })
     : await signer.signBatchCancel(batchOf(orders, signer, goodTilBlock));
-  const verdict = await sendCancel(deps, orders, tx, { goodTilBlock, nonce: undefined });
-  const isDone = verdict.outcome !== 'doubt' && verdict.outcome !== 'deferred';
-  return isDone ? { orders, next: { kind: 'await_proof' } } : retry;
+  const { outcome } = await sendCancel(deps, orders, tx, { goodTilBlock, nonce: undefined });
+  return outcome === 'doubt' || outcome === 'deferred' ? retry : { kind: 'await_proof' };
 }
 
-function batchOf(orders: readonly Signed[], { owner }: Signer, goodTilBlock: number) {
+/** Of the account that placed the order: it may have been taken out of the settings, or have another key now. */
+function signerOf(deps: WakeDeps, { id, account, tenantId, content }: ClaimedOrder): Signer | undefined {
+  const signer = deps.signer(account, tenantId);
+  if (signer !== undefined && signer.owner === content?.owner) return signer;
+  deps.log.error({ order_id: id, account, tenant_id: tenantId }, 'no key to cancel this order with');
+  return undefined;
+}
+
+function batchOf(orders: readonly Fenceable[], { owner }: Signer, goodTilBlock: number) {
   const byPair = Map.groupBy(orders, ({ content }) => content.clobPairId);
   return {
     owner,
@@ -92,24 +95,26 @@ function batchOf(orders: readonly Signed[], { owner }: Signer, goodTilBlock: num
 
 /** One that was taken is sent again when the order still lives so much later: it has failed in its block. */
 const TAKEN_AGAIN_MS = 10_000;
-/** One that was refused for now: about a block, in which the node may see the placement. */
-const REFUSED_AGAIN_MS = 1_000;
+/** From the first one that was not taken: about a block, in which the node may see the placement. */
+const REFUSED_AGAIN = { baseMs: 1_000, capMs: 60_000 };
 
 /** A transaction of its own for each: one that fails takes the others of its transaction with it. */
 export async function cancelStateful(deps: WakeDeps, order: ClaimedOrder, block: Block): Promise<void> {
   const { content } = order;
-  const signer = deps.signer(order.account, order.tenantId);
   const goodTilBlockTime = goodTilSeconds(order.goodTilTime);
-  if (content === null || signer === undefined || goodTilBlockTime === undefined) return;
+  if (content === null || goodTilBlockTime === undefined) return;
   const latest = (await deps.latestCancels([order.id])).get(order.id);
-  const againMs = latest?.outcome === 'deferred' ? REFUSED_AGAIN_MS : TAKEN_AGAIN_MS;
-  if (latest !== undefined && latest.ageMs < againMs) return;
-  const stamp = await takeStamp(deps, signer.owner, block.time, 1);
-  if (stamp === undefined) return;
-  const tx = await signer.signCancel(
-    { id: signedId(content), goodTilBlockTime },
-    { ...stamp, memo: memoOf(order.cancelCount + 1) },
+  const refusedAgainMs = Math.min(
+    REFUSED_AGAIN.capMs,
+    REFUSED_AGAIN.baseMs * 2 ** Math.min(order.cancelCount, 10),
   );
+  const againMs = latest?.outcome === 'deferred' ? refusedAgainMs : Math.max(TAKEN_AGAIN_MS, refusedAgainMs);
+  if (latest !== undefined && latest.ageMs < againMs) return;
+  const signer = signerOf(deps, order);
+  if (signer === undefined) return;
+  const stamp = await takeStamp(deps, signer.owner, block.time, 'cancel', order.cancelCount + 1);
+  if (stamp === undefined) return;
+  const tx = await signer.signCancel({ id: signedId(content), goodTilBlockTime }, stamp);
   const { outcome } = await sendCancel(deps, [order], tx, { goodTilBlock: undefined, nonce: stamp.nonce });
   // These bytes left once and no node has kept them: the nonce is in doubt no more.
   if (outcome === 'deferred' || outcome === 'refused') await deps.settleNonce(signer.owner, stamp.nonce);

@@ -1,12 +1,13 @@
 // From a recorded order to its first signature, for a new intent and for one that waited alike: halts, limits, the venue's
 // rate, ids, signing. Nothing is stored and nothing is sent here.
-import type { Placement } from '../core/gate.ts';
+import type { Placement, RateLane } from '../core/gate.ts';
 import type { Market } from '../core/market.ts';
 import { orderUuid, SHORT_TERM } from '../core/order-uuid.ts';
 import { type Plan, type Plannable, venueOrder } from '../core/plan.ts';
 import type { Signer, TxStamp, VenueOrder } from '../core/ports.ts';
 import { subticksToPrice } from '../core/quantize.ts';
 import type { NewAttempt } from '../store/attempts.ts';
+import type { NonceUse } from '../store/stateful.ts';
 import type { SubmitDeps } from './submit.ts';
 
 export type Candidate = Plannable & {
@@ -33,14 +34,13 @@ type FirstAttemptDeps = Pick<
   | 'ensureCursor'
   | 'nextClientId'
   | 'takeNonce'
-  | 'now'
+  | 'settleNonce'
   | 'random'
+  | 'statefulPollMs'
 >;
 
 /** How soon to look again when the venue's height or markets are unknown. */
 export const BLIND_RETRY_MS = 500;
-/** About a block: points of the venue's rate come back with blocks. Spread, or all that wait would ask at once. */
-const RATE_RETRY_MS = { min: 100, spread: 900 };
 
 export async function firstAttempt(
   deps: FirstAttemptDeps,
@@ -70,21 +70,38 @@ export async function firstAttempt(
     if ('mode' in beyond) return { kind: 'later', delayMs: BLIND_RETRY_MS };
     return { kind: 'refused', cause: `${beyond.field}: ${beyond.reason} (${beyond.code})` };
   }
+  const { owner } = signer;
+  // The nonce first: it can be given back, points of the rate cannot.
+  const stamp = placement.isStateful ? await takeStamp(deps, owner, block.time, 'place', 1) : undefined;
+  if (placement.isStateful && stamp === undefined) return laterForNonce(deps);
   const lane = placement.isStateful ? 'stateful' : 'short_term';
-  if (!(await deps.gate.takeRate(signer.owner, lane))) return laterForRate(deps);
-  await deps.ensureCursor(signer.owner, order.subaccount_number, block.height);
-  const stamp = placement.isStateful ? await takeStamp(deps, signer.owner, block.time, 1) : undefined;
-  if (placement.isStateful && stamp === undefined) return laterForRate(deps);
+  if (!(await deps.gate.takeRate(owner, lane))) {
+    if (stamp !== undefined) await deps.settleNonce(owner, stamp.nonce);
+    return laterForRate(deps, owner, lane);
+  }
+  await deps.ensureCursor(owner, order.subaccount_number, block.height);
   const clientId = await deps.nextClientId();
-  const venue = venueOrder(plan, signer.owner, order.subaccount_number, clientId, block.height);
+  const venue = venueOrder(plan, owner, order.subaccount_number, clientId, block.height);
   return { kind: 'signed', attempt: await signAttempt(signer, venue, block.height, stamp) };
 }
 
-export function laterForRate({ random }: Pick<SubmitDeps, 'random'>): {
-  readonly kind: 'later';
-  readonly delayMs: number;
-} {
-  return { kind: 'later', delayMs: Math.round(RATE_RETRY_MS.min + random() * RATE_RETRY_MS.spread) };
+type Later = Extract<FirstAttempt, { readonly kind: 'later' }>;
+
+/** When the next points come, and not all at once. */
+export function laterForRate(
+  { gate, random }: Pick<SubmitDeps, 'gate' | 'random'>,
+  owner: string,
+  lane: RateLane,
+): Later {
+  return { kind: 'later', delayMs: Math.round(gate.rateRetryMs(owner, lane) * (1 + random())) };
+}
+
+/** When nonces in doubt have been looked at once more. */
+export function laterForNonce({
+  statefulPollMs,
+  random,
+}: Pick<SubmitDeps, 'statefulPollMs' | 'random'>): Later {
+  return { kind: 'later', delayMs: Math.round(statefulPollMs * (1 + random())) };
 }
 
 /** @param attempt its number makes the memo: siblings with one nonce must differ */
@@ -92,9 +109,10 @@ export async function takeStamp(
   deps: Pick<SubmitDeps, 'takeNonce'>,
   owner: string,
   blockTime: Date,
+  use: NonceUse,
   attempt: number,
 ): Promise<TxStamp | undefined> {
-  const nonce = await deps.takeNonce(owner, blockTime);
+  const nonce = await deps.takeNonce(owner, blockTime, use);
   return nonce === undefined ? undefined : { nonce, memo: memoOf(attempt) };
 }
 

@@ -3,7 +3,7 @@
 import type { AttemptKind } from '../core/telemetry.ts';
 import type { NewAttempt } from '../store/attempts.ts';
 import type { ClaimedOrder } from '../store/due-orders.ts';
-import { type Transmission, transmit } from './submit.ts';
+import { giveBack, type Transmission, transmit } from './submit.ts';
 import type { WakeDeps } from './wake.ts';
 
 /** Stores the attempt and sends it; nothing when the attempt rule forbids it. */
@@ -15,7 +15,11 @@ export async function startAndSend(
 ): Promise<void> {
   const wakeAt = new Date(deps.now().getTime() + deps.resendAfterMs);
   const number = await deps.startAttempt.push({ ...attempt, id: order.id, wakeAt });
-  if (number === undefined) return;
+  if (number === undefined) {
+    // One with the same nonce may be on its way; a new nonce is nobody's.
+    if (attempt.nonce !== order.nonce) await giveBack(deps, attempt);
+    return;
+  }
   await transmit(deps, {
     ...common(order, kind),
     retryCount: kind === 'first' ? 0 : order.retryCount + 1,

@@ -1,24 +1,29 @@
 // Goes on with signed stateful orders: asks the chain what became of them, and does what src/core/stateful.ts decides. What
 // is found is stored as evidence; the order itself is ended by the reconciler.
 import { goodTilSeconds, resignedOrder, signedId } from '../core/plan.ts';
-import type { Block, Indexer, TxLookup, TxStamp } from '../core/ports.ts';
+import type { Block, Indexer, TxLookup } from '../core/ports.ts';
 import type { Death } from '../core/proof.ts';
 import {
   type ChainFinding,
   decideStateful,
-  questionOf,
+  questionsOf,
   type SignedStateful,
   type StatefulDecision,
 } from '../core/stateful.ts';
 import type { ClaimedOrder } from '../store/due-orders.ts';
-import type { Absence, Inclusion } from '../store/stateful.ts';
+import type { Absence, Failure, Inclusion } from '../store/stateful.ts';
 import { cancelStateful } from './cancel.ts';
-import { BLIND_RETRY_MS, laterForRate, memoOf, signAttempt, takeStamp } from './first-attempt.ts';
+import { laterForNonce, laterForRate, memoOf, signAttempt, takeStamp } from './first-attempt.ts';
 import { sendAgain, startAndSend } from './send-again.ts';
 import type { Next, WakeDeps } from './wake.ts';
 
 export type StatefulDeps = {
-  readonly indexer: Pick<Indexer, 'height' | 'hasOrder'>;
+  readonly indexer: Pick<Indexer, 'hasOrder'>;
+  /** of the indexer, half a second old at most: many orders may wait for it */
+  readonly indexerHeight: () => Promise<number>;
+  /** What goes wrong with questions to the chain is told here, one line for all orders. */
+  readonly questions: { readonly failed: (error: unknown) => void; readonly works: () => void };
+  readonly noteFailed: (failure: Failure) => Promise<void>;
   readonly noteIncluded: (inclusion: Inclusion) => Promise<void>;
   /** false: the order is not as it was when this was found */
   readonly noteAbsent: (absence: Absence) => Promise<boolean>;
@@ -32,19 +37,23 @@ export type StatefulDeps = {
 
 export async function carryOnStateful(deps: WakeDeps, order: ClaimedOrder): Promise<Next> {
   const block = deps.block();
-  if (block === undefined) return { kind: 'later', delayMs: BLIND_RETRY_MS };
+  if (block === undefined) return { kind: 'blind' };
   const signed = signedOf(deps, order);
-  const finding = await ask(deps, order, signed);
+  const finding = await ask(deps, order, signed, block);
   const decision = decideStateful(signed, finding, { now: deps.now(), block });
   if (decision.action !== 'note_absent') return carryOut(deps, order, decision, block);
   const { height, time } = decision.block;
   const corroboration = await corroborate(deps, order, height);
-  // Looked at less often: nothing that this router does will change it.
-  if (corroboration === 'contradicted') return { kind: 'later', delayMs: deps.statefulWatchMs };
-  if (corroboration === 'not_yet') return lookAgain(deps, order);
+  if (corroboration !== 'absent') {
+    // The chain has it although no index finds it: it can be cancelled all the same.
+    if (order.isCancelRequested) await cancelStateful(deps, order, block);
+    const delayMs = corroboration === 'not_yet' ? deps.statefulPollMs : deps.statefulWatchMs;
+    return { kind: 'later', delayMs };
+  }
   const { id, attemptCount } = order;
-  if (!(await deps.noteAbsent({ id, nonce: signed.nonce, attemptCount, height, time })))
+  if (!(await deps.noteAbsent({ id, nonce: signed.nonce, attemptCount, height, time }))) {
     return lookAgain(deps, order);
+  }
   const after = decideStateful({ ...signed, deadNonce: signed.nonce }, finding, { now: deps.now(), block });
   return carryOut(deps, order, after, block);
 }
@@ -74,39 +83,51 @@ function signedOf(deps: WakeDeps, order: ClaimedOrder): SignedStateful {
 }
 
 /** What cannot be asked is unknown: the order stays in doubt. */
-async function ask(deps: WakeDeps, order: ClaimedOrder, signed: SignedStateful): Promise<ChainFinding> {
+async function ask(
+  deps: WakeDeps,
+  order: ClaimedOrder,
+  signed: SignedStateful,
+  block: Block,
+): Promise<ChainFinding> {
+  const { content } = order;
+  const questions = questionsOf(signed, block);
+  const transactions = questions.transactions
+    ? await answered(deps, () => findAny(deps, order, block))
+    : undefined;
+  // Past its time the state is asked for that very block.
+  const minHeight = Math.max(order.includedHeight ?? 0, questions.transactions ? block.height : 0);
+  const state =
+    questions.order && content !== null
+      ? await answered(deps, () => deps.validator.statefulOrder(signedId(content), minHeight))
+      : undefined;
+  return { transactions, order: state };
+}
+
+async function answered<Answer>(
+  deps: WakeDeps,
+  question: () => Promise<Answer>,
+): Promise<Answer | undefined> {
   try {
-    switch (questionOf(signed)) {
-      case 'nothing':
-        return { kind: 'unknown' };
-      case 'transactions': {
-        const lookup = await findAny(deps, order.openHashes);
-        return lookup === undefined ? { kind: 'unknown' } : { kind: 'transactions', lookup };
-      }
-      case 'order': {
-        if (order.content === null || order.includedHeight === null) return { kind: 'unknown' };
-        const lookup = await deps.validator.statefulOrder(signedId(order.content), order.includedHeight);
-        return { kind: 'order', lookup };
-      }
-    }
+    const answer = await question();
+    deps.questions.works();
+    return answer;
   } catch (error) {
-    deps.log.warn(
-      { order_id: order.id, error: String(error) },
-      'the chain cannot be asked for a stateful order',
-    );
-    return { kind: 'unknown' };
+    deps.questions.failed(error);
+    return undefined;
   }
 }
 
-/** One nonce, one transaction on chain: the first that is found, or the lowest block up to which none was. */
-async function findAny(deps: WakeDeps, hashes: readonly string[]): Promise<TxLookup | undefined> {
-  let absent: TxLookup | undefined;
-  for (const hash of hashes) {
+/** One nonce, one transaction carried out: that one before one that failed, else the lowest block up to which none was. */
+async function findAny(deps: WakeDeps, { openHashes }: ClaimedOrder, block: Block): Promise<TxLookup> {
+  let found: TxLookup | undefined;
+  for (const hash of openHashes) {
     const lookup = await deps.validator.findTx(hash);
-    if (lookup.kind === 'included') return lookup;
-    if (absent?.kind !== 'absent' || lookup.block.height < absent.block.height) absent = lookup;
+    if (lookup.kind === 'included' && lookup.code === 0) return lookup;
+    if (found === undefined || lookup.kind === 'included') found = lookup;
+    else if (found.kind === 'absent' && lookup.block.height < found.block.height) found = lookup;
   }
-  return absent;
+  // Nothing is open: all that was signed has failed on chain.
+  return found ?? { kind: 'absent', block };
 }
 
 /** That neither the chain's state nor the indexer has it, both at that block or later. */
@@ -117,7 +138,7 @@ async function corroborate(
 ): Promise<'absent' | 'not_yet' | 'contradicted'> {
   if (order.content === null || order.orderUuid === null) return 'not_yet';
   try {
-    if ((await deps.indexer.height()) < height) return 'not_yet';
+    if ((await deps.indexerHeight()) < height) return 'not_yet';
     const state = await deps.validator.statefulOrder(signedId(order.content), height);
     if (state.kind === 'absent' && !(await deps.indexer.hasOrder(order.orderUuid))) return 'absent';
     deps.log.error(
@@ -126,12 +147,9 @@ async function corroborate(
     );
     return 'contradicted';
   } catch (error) {
-    deps.log.warn(
-      { order_id: order.id, error: String(error) },
-      'the absence of a stateful order is not confirmed',
-    );
+    deps.questions.failed(error);
+    return 'not_yet';
   }
-  return 'not_yet';
 }
 
 async function carryOut(
@@ -147,14 +165,22 @@ async function carryOut(
       await deps.noteIncluded({ id: order.id, hash: decision.hash, height: decision.height, wakeAt });
       return { kind: 'later', delayMs };
     }
+    case 'note_failed':
+      await deps.noteFailed({
+        id: order.id,
+        hash: decision.hash,
+        height: decision.height,
+        code: decision.code,
+      });
+      return lookAgain(deps, order);
     case 'note_dead':
       await deps.noteDeath(order.id, order.attemptCount, decision.death);
       return { kind: 'sent' };
     case 'resend':
-      return (await mayTakeRate(deps, order)) ?? (await resend(deps, order));
+      return resend(deps, order);
     case 'sign':
     case 'resign':
-      return (await mayTakeRate(deps, order)) ?? (await signAgain(deps, order, decision.action, block));
+      return signAgain(deps, order, decision.action, block);
     case 'note_absent':
     case 'look_again':
       if (order.isCancelRequested) await cancelStateful(deps, order, block);
@@ -164,9 +190,14 @@ async function carryOut(
   }
 }
 
+/** Under a halt an order whose nonce is dead waits for somebody to lift it. */
+const HALTED_LOOK_MS = 5_000;
+
 function lookAgain(deps: WakeDeps, order: ClaimedOrder): Next {
-  const isResting = order.includedHeight !== null && !order.isCancelRequested;
-  return { kind: 'later', delayMs: isResting ? watchMs(deps, order) : deps.statefulPollMs };
+  if (order.isCancelRequested) return { kind: 'later', delayMs: deps.statefulPollMs };
+  if (order.includedHeight !== null) return { kind: 'later', delayMs: watchMs(deps, order) };
+  const isWaiting = order.deadNonce !== null && order.deadNonce === order.nonce;
+  return { kind: 'later', delayMs: isWaiting ? HALTED_LOOK_MS : deps.statefulPollMs };
 }
 
 /** Not later than its own end. */
@@ -175,13 +206,10 @@ function watchMs(deps: WakeDeps, order: ClaimedOrder): number {
   return Math.max(deps.statefulPollMs, Math.min(deps.statefulWatchMs, leftMs));
 }
 
-/** Undefined: it may go. */
-async function mayTakeRate(deps: WakeDeps, order: ClaimedOrder): Promise<Next | undefined> {
-  if (order.content === null) return { kind: 'await_proof' };
-  return (await deps.gate.takeRate(order.content.owner, 'stateful')) ? undefined : laterForRate(deps);
-}
-
 async function resend(deps: WakeDeps, order: ClaimedOrder): Promise<Next> {
+  if (order.content === null) return { kind: 'await_proof' };
+  const { owner } = order.content;
+  if (!(await deps.gate.takeRate(owner, 'stateful'))) return laterForRate(deps, owner, 'stateful');
   await sendAgain(deps, order);
   return { kind: 'sent' };
 }
@@ -192,24 +220,29 @@ async function signAgain(
   action: 'sign' | 'resign',
   block: Block,
 ): Promise<Next> {
+  const { content, nonce } = order;
   const signer = deps.signer(order.account, order.tenantId);
   const goodTilBlockTime = goodTilSeconds(order.goodTilTime);
   if (
-    signer === undefined ||
-    order.content === null ||
-    order.nonce === null ||
-    goodTilBlockTime === undefined
+    content === null ||
+    nonce === null ||
+    goodTilBlockTime === undefined ||
+    signer?.owner !== content.owner
   ) {
     deps.log.error({ order_id: order.id, account: order.account }, 'no key to sign this order with');
-    return lookAgain(deps, order);
+    return { kind: 'later', delayMs: deps.statefulWatchMs };
   }
   const attempt = order.attemptCount + 1;
-  const stamp: TxStamp | undefined =
-    action === 'sign'
-      ? await takeStamp(deps, signer.owner, block.time, attempt)
-      : { nonce: order.nonce, memo: memoOf(attempt) };
-  if (stamp === undefined) return laterForRate(deps);
-  const again = resignedOrder(order.content, { goodTilBlockTime });
+  const isNew = action === 'sign';
+  const stamp = isNew
+    ? await takeStamp(deps, signer.owner, block.time, 'place', attempt)
+    : { nonce, memo: memoOf(attempt) };
+  if (stamp === undefined) return laterForNonce(deps);
+  if (!(await deps.gate.takeRate(signer.owner, 'stateful'))) {
+    if (isNew) await deps.settleNonce(signer.owner, stamp.nonce);
+    return laterForRate(deps, signer.owner, 'stateful');
+  }
+  const again = resignedOrder(content, { goodTilBlockTime });
   await startAndSend(deps, order, await signAttempt(signer, again, block.height, stamp), 'resign');
   return { kind: 'sent' };
 }

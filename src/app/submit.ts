@@ -8,10 +8,12 @@ import type { Plan } from '../core/plan.ts';
 import type { Block, SignedTx, Signer, Validator } from '../core/ports.ts';
 import { backoff } from '../core/retry.ts';
 import type { AttemptKind, Telemetry } from '../core/telemetry.ts';
+import type { NewAttempt } from '../store/attempts.ts';
 import type { Batcher } from '../store/batcher.ts';
 import type { AttemptOutcome, NeverSent } from '../store/outcomes.ts';
 import type { NewOrder, Recorded } from '../store/recording.ts';
 import type { Rejection } from '../store/rejections.ts';
+import type { NonceUse } from '../store/stateful.ts';
 import { acceptIntent, type Door } from './accept.ts';
 import { firstAttempt } from './first-attempt.ts';
 
@@ -32,7 +34,7 @@ export type SubmitDeps = {
   readonly gate: Gate;
   readonly nextClientId: () => Promise<number>;
   /** a timestamp nonce of its own; undefined while too many of that owner are in doubt */
-  readonly takeNonce: (owner: string, blockTime: Date) => Promise<number | undefined>;
+  readonly takeNonce: (owner: string, blockTime: Date, use: NonceUse) => Promise<number | undefined>;
   /** it cannot be carried out any more */
   readonly settleNonce: (owner: string, nonce: number) => Promise<void>;
   /** before the first order of a subaccount: from which block on its fills are ours */
@@ -111,15 +113,18 @@ async function placeOne(
   const submitBy = submitDeadline(intent, offeredAt);
   const isLate = submitBy !== undefined && submitBy <= deps.now();
   const first = plan === undefined || isLate ? LATER : await firstAttempt(deps, intent, plan);
-  const attempt = first.kind === 'signed' ? first.attempt : undefined;
+  let attempt = first.kind === 'signed' ? first.attempt : undefined;
   const wakeAfterMs = attempt === undefined ? 0 : deps.resendAfterMs;
   const order = { ...unsignedOrder(intent, offeredAt, deps.now().getTime() + wakeAfterMs), attempt };
   let recorded: Recorded;
   try {
     // With new ids at the second try: another order may hold this venue identity (a restored database, a full cycle).
-    recorded = await deps.record.push(order).catch((error: unknown) => {
+    recorded = await deps.record.push(order).catch(async (error: unknown) => {
       if (attempt === undefined || !deps.isDataError(error)) throw error;
-      return deps.record.push({ ...order, attempt: undefined });
+      // What is not stored is not sent.
+      await giveBack(deps, attempt);
+      attempt = undefined;
+      return deps.record.push({ ...order, attempt });
     });
   } catch (error) {
     if (!deps.isDataError(error)) throw error;
@@ -127,6 +132,7 @@ async function placeOne(
     deps.log.error({ client_id: intent.client_id, error: String(error) }, 'intent cannot be stored');
     return rejectionOf(intent, source, [{ field: '', code: 'internal', reason: 'cannot be stored' }]);
   }
+  if (recorded !== 'recorded' && attempt !== undefined) await giveBack(deps, attempt);
   if (recorded === 'conflict') return rejectionOf(intent, source, [spentClientId]);
   deps.telemetry.offered(recorded);
   // A duplicate's row is its own work: whoever recorded it, or the sweep, goes on with it.
@@ -151,6 +157,14 @@ async function placeOne(
     });
   }
   return undefined;
+}
+
+/** It was not stored, so it never leaves: its nonce is in doubt no more. */
+export async function giveBack(
+  deps: Pick<SubmitDeps, 'settleNonce'>,
+  { nonce, order }: NewAttempt,
+): Promise<void> {
+  if (nonce !== undefined) await deps.settleNonce(order.id.owner, nonce);
 }
 
 /** Not signed now: markets or height are unknown, or its deadline has passed. */

@@ -7,7 +7,7 @@ import type { Resend, StartAttempt } from '../store/attempts.ts';
 import type { Batcher } from '../store/batcher.ts';
 import type { Claim, Claimed, ClaimedOrder } from '../store/due-orders.ts';
 import type { Rejection } from '../store/rejections.ts';
-import { type CancelDeps, fence } from './cancel.ts';
+import { type CancelDeps, type Fenceable, fence, groupFences, needsFence } from './cancel.ts';
 import { BLIND_RETRY_MS, type Candidate, firstAttempt, laterForRate, signAttempt } from './first-attempt.ts';
 import { sendAgain, startAndSend } from './send-again.ts';
 import { carryOnStateful, type StatefulDeps } from './stateful.ts';
@@ -36,7 +36,10 @@ export type Next =
   | { readonly kind: 'sent' }
   | { readonly kind: 'await_proof' }
   | { readonly kind: 'later'; readonly delayMs: number }
-  | { readonly kind: 'fence' };
+  /** the venue cannot be seen */
+  | { readonly kind: 'blind' };
+
+type Turn = { readonly order: ClaimedOrder; readonly next: Next };
 
 const SENT: Next = { kind: 'sent' };
 
@@ -56,38 +59,48 @@ export async function wake(deps: WakeDeps, isOfCancels = false): Promise<number>
   return total;
 }
 
-/** Each order by itself: what goes wrong with one is that one's, and it is due again. */
+/** Fences go out together and wait for nothing; every other order goes on by itself. */
 async function goOn(deps: WakeDeps, claimed: readonly ClaimedOrder[]): Promise<void> {
-  const next: { readonly order: ClaimedOrder; readonly next: Next }[] = [];
-  const failed: { order_id: string; error: string }[] = [];
-  const works = claimed.map(async (order) => {
-    try {
-      next.push({ order, next: await carryOn(deps, order) });
-    } catch (error) {
-      failed.push({ order_id: order.id, error: error instanceof Error ? error.message : String(error) });
-    }
-  });
-  await Promise.all(works);
+  const height = deps.block()?.height;
+  const isFence = (order: ClaimedOrder): order is Fenceable =>
+    height !== undefined && needsFence(order, height);
+  const fences = claimed.filter(isFence);
+  const turns = claimed
+    .filter((order) => !isFence(order))
+    .map((order) => turn([order], () => carryOn(deps, order)));
+  const groups = groupFences(fences).map((orders) => turn(orders, () => fence(deps, orders)));
+  const done = await Promise.all([...groups, ...turns]);
   // One line a batch: when the database goes away, all of them fail by the same cause.
-  if (failed.length > 0) {
+  const failed = done.flatMap(({ error }) => error ?? []);
+  if (failed[0] !== undefined) {
     deps.log.error({ ...failed[0], orders: failed.length }, 'orders not carried on, they are due again');
   }
-  const fences = next.flatMap((each) => (each.next.kind === 'fence' ? [each.order] : []));
-  for (const { orders, next: then } of await fence(deps, fences)) {
-    for (const order of orders) next.push({ order, next: then });
-  }
-  await schedule(deps, next);
+  await schedule(
+    deps,
+    done.flatMap(({ turns: each }) => each),
+  );
 }
 
-async function schedule(
-  deps: WakeDeps,
-  all: readonly { readonly order: ClaimedOrder; readonly next: Next }[],
-): Promise<void> {
-  const proofOnly = all.flatMap(({ order, next }) => (next.kind === 'await_proof' ? [order] : []));
+/** What goes wrong with one is that one's, and it is due again. */
+async function turn(orders: readonly ClaimedOrder[], work: () => Promise<Next>) {
+  try {
+    const next = await work();
+    return { turns: orders.map((order): Turn => ({ order, next })), error: undefined };
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return { turns: [], error: { order_id: orders[0]?.id, error: message } };
+  }
+}
+
+async function schedule(deps: WakeDeps, turns: readonly Turn[]): Promise<void> {
+  const proofOnly = turns.flatMap(({ order, next }) => (next.kind === 'await_proof' ? [order] : []));
+  const blind = turns.filter(({ next }) => next.kind === 'blind').length;
+  if (blind > 0) deps.log.warn({ orders: blind }, 'orders wait for the venue to be visible');
   const nowMs = deps.now().getTime();
-  const later = all.flatMap(({ order, next }) =>
-    next.kind === 'later' ? [{ ...order, wakeAt: new Date(nowMs + next.delayMs) }] : [],
-  );
+  const later = turns.flatMap(({ order, next }) => {
+    const delayMs = next.kind === 'later' ? next.delayMs : next.kind === 'blind' ? BLIND_RETRY_MS : undefined;
+    return delayMs === undefined ? [] : [{ ...order, wakeAt: new Date(nowMs + delayMs) }];
+  });
   await deps.awaitProof(proofOnly);
   await deps.wakeLater(later);
   for (const { wakeAt } of later) deps.wakeIn(wakeAt.getTime() - nowMs);
@@ -115,7 +128,7 @@ async function carryOnUnsigned(deps: WakeDeps, order: ClaimedOrder): Promise<Nex
   }
   if (decision.action === 'wait') return { kind: 'later', delayMs: BLIND_RETRY_MS };
   const { findMarket, planSettings } = deps.door();
-  if (findMarket === undefined) return blind(deps);
+  if (findMarket === undefined) return { kind: 'blind' };
   const candidate = candidateOf(order);
   const planned = planOrder(candidate, findMarket(order.market), planSettings);
   if (!planned.ok) {
@@ -133,16 +146,11 @@ async function carryOnUnsigned(deps: WakeDeps, order: ClaimedOrder): Promise<Nex
   return SENT;
 }
 
-function blind(deps: WakeDeps): Next {
-  deps.log.warn({}, 'orders wait for the venue to be visible');
-  return { kind: 'later', delayMs: BLIND_RETRY_MS };
-}
-
 async function carryOnShortTerm(deps: WakeDeps, order: ClaimedOrder): Promise<Next> {
   const due = dueOrder(deps, order);
   const block = deps.block();
   if (due === undefined) throw new Error('a signed order without its attempt');
-  if (block === undefined) return blind(deps);
+  if (block === undefined) return { kind: 'blind' };
   const decision = decideWake(due, {
     now: deps.now(),
     height: block.height,
@@ -151,15 +159,17 @@ async function carryOnShortTerm(deps: WakeDeps, order: ClaimedOrder): Promise<Ne
   switch (decision.action) {
     case 'await_proof':
       return { kind: 'await_proof' };
+    // Its fence is not decided here: a new block came in between.
     case 'fence':
-      return { kind: 'fence' };
     case 'wait':
       return { kind: 'later', delayMs: BLIND_RETRY_MS };
     case 'resend':
     case 'resign': {
       const signer = deps.signer(order.account, order.tenantId);
       if (signer === undefined || order.content === null) return { kind: 'await_proof' };
-      if (!(await deps.gate.takeRate(signer.owner, 'short_term'))) return laterForRate(deps);
+      if (!(await deps.gate.takeRate(signer.owner, 'short_term'))) {
+        return laterForRate(deps, signer.owner, 'short_term');
+      }
       if (decision.action === 'resend') await sendAgain(deps, order);
       else {
         const again = resignedOrder(order.content, { goodTilBlock: decision.goodTilBlock });

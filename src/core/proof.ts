@@ -143,14 +143,16 @@ function whyRecordsBroken(
 function whyNoncesBroken(attempts: readonly ProvenAttempt[]): string | undefined {
   const last = Math.max(...attempts.map((attempt) => attempt.nonce ?? 0));
   const open = attempts.find(
-    (attempt) => attempt.nonce !== null && attempt.nonce < last && !isShownAbsent(attempt),
+    (attempt) => attempt.nonce !== null && attempt.nonce < last && !isShownDead(attempt),
   );
   return open === undefined ? undefined : `another nonce was used before ${open.txHash} was shown dead`;
 }
 
-function isShownAbsent({ nonce, absent, included }: ProvenAttempt): boolean {
-  if (nonce === null || absent === undefined || included !== undefined) return false;
-  return absent.time.getTime() > nonce + NONCE_WINDOW_MS;
+/** On no block up to one that is past its window, or on one where it was refused. */
+function isShownDead({ nonce, absent, included }: ProvenAttempt): boolean {
+  if (nonce === null) return false;
+  if (included !== undefined) return included.code !== 0;
+  return absent !== undefined && absent.time.getTime() > nonce + NONCE_WINDOW_MS;
 }
 
 /** The evidence knew every fill up to its block. One that came late is known to be missing: it was alarmed. */
@@ -246,17 +248,16 @@ function whyDeathUnproven(
     case 'failed': {
       const isOnChain = ({ included, txHash }: ProvenAttempt) =>
         txHash === death.tx_hash && included?.code === death.code && included.height === death.height;
-      if (death.code === 0 || !attempts.some(isOnChain))
-        return 'called failed, but no attempt is on chain with that code';
+      if (!attempts.some(isOnChain)) return 'called failed, but no attempt is on chain with that code';
       // Siblings share a nonce, which the chain takes once: the other one failed because this one was carried out.
       return attempts.some(({ included }) => included?.code === 0)
         ? 'called failed, but an attempt was carried out'
         : undefined;
     }
     case 'never_included':
-      return attempts.every(isShownAbsent)
+      return attempts.every(isShownDead)
         ? undefined
-        : 'called never included, but an attempt was not shown absent';
+        : 'called never included, but an attempt was not shown dead';
   }
 }
 

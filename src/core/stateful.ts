@@ -9,8 +9,13 @@ import { hasPassed, MAX_TRANSMISSIONS } from './wake.ts';
 
 /** A node's index of transactions follows its blocks: it is believed of blocks that are older than this. */
 const INDEX_MARGIN_MS = 5_000;
-/** So close to its time an order that is gone may have expired in a block that is not known here yet. */
-const END_MARGIN_MS = 10_000;
+/**
+ * So close to its time an order that is gone may have expired in a block that is not known here yet: the newest that is
+ * known may be 15 s old, and the node that was asked ahead of it.
+ */
+const END_MARGIN_MS = 20_000;
+/** Modules that judge an order. What any other one refuses in a block was refused before the nonce was taken. */
+const MESSAGE_CODESPACES: readonly string[] = ['clob', 'subaccounts'];
 /** A venue that has refused it so often, "for now", will not take it: hours of trying at least. */
 const MAX_ATTEMPTS = 1_000;
 /** With less of its window left, a nonce is not signed with again. */
@@ -39,25 +44,33 @@ export type SignedStateful = {
 };
 
 /** What the chain has to be asked before anything is decided. */
-export type StatefulQuestion = 'nothing' | 'transactions' | 'order';
+export type StatefulQuestions = { readonly transactions: boolean; readonly order: boolean };
 
-export function questionOf(order: SignedStateful): StatefulQuestion {
-  if (order.isDead) return 'nothing';
-  if (order.includedHeight !== undefined) return 'order';
-  return order.deadNonce === order.nonce ? 'nothing' : 'transactions';
+export function questionsOf(order: SignedStateful, block: Block): StatefulQuestions {
+  if (order.isDead) return { transactions: false, order: false };
+  if (order.includedHeight !== undefined) return { transactions: false, order: true };
+  const isOver = isExpired(order, block);
+  return { transactions: isOver || order.deadNonce !== order.nonce, order: isOver };
 }
 
-/** What the chain says; unknown: it could not be asked. */
-export type ChainFinding =
-  | { readonly kind: 'unknown' }
-  /** of all attempts: one is on chain, or none up to that block */
-  | { readonly kind: 'transactions'; readonly lookup: TxLookup }
-  | { readonly kind: 'order'; readonly lookup: StatefulLookup };
+/** What the chain says; undefined: it was not asked, or could not be. */
+export type ChainFinding = {
+  /** of the attempts that were not shown yet: one is on chain, or none up to a block */
+  readonly transactions: TxLookup | undefined;
+  readonly order: StatefulLookup | undefined;
+};
 
 export type StatefulDecision =
   /** an attempt was carried out: the order is in the chain's state from there */
   | { readonly action: 'note_included'; readonly height: number; readonly hash: string }
-  /** nothing of this nonce is on chain, and the chain will not take it any more */
+  /** an attempt is on chain, refused before its nonce was taken: a sibling may still be carried out */
+  | {
+      readonly action: 'note_failed';
+      readonly height: number;
+      readonly hash: string;
+      readonly code: number;
+    }
+  /** nothing of this nonce was carried out, and the chain will not take it any more */
   | { readonly action: 'note_absent'; readonly block: Block }
   | { readonly action: 'note_dead'; readonly death: Death }
   /** with a nonce of its own */
@@ -77,24 +90,27 @@ export function decideStateful(
 ): StatefulDecision {
   if (order.isDead) return { action: 'await_proof' };
   const { block } = context;
-  if (finding.kind === 'transactions' && finding.lookup.kind === 'included') {
-    const { hash, height, code, codespace, log } = finding.lookup;
-    if (code === 0) return { action: 'note_included', hash, height };
-    const death = { cause: 'failed', height, tx_hash: hash, codespace, code, log } as const;
-    return { action: 'note_dead', death };
+  const { transactions, order: state } = finding;
+  if (transactions?.kind === 'included') return onChain(transactions);
+  if (isExpired(order, block)) {
+    // No node takes it any more, and one that had it has removed it by then. One clock alone is not believed: the state at
+    // that block, or a later one, must be without it. What removed it shortly before nobody can tell.
+    return state?.kind === 'absent' && state.height >= block.height
+      ? {
+          action: 'note_dead',
+          death: { cause: 'expired', height: state.height, block_time_ms: block.time.getTime() },
+        }
+      : { action: 'look_again' };
   }
-  // No node takes it any more, and one that has it removes it. What removed it shortly before nobody can tell.
-  if (isExpired(order, block)) return { action: 'note_dead', death: expired(block) };
-  if (finding.kind === 'order' && finding.lookup.kind === 'absent') {
-    // The node that was asked may be at a later block than the newest that is known here.
+  if (order.includedHeight !== undefined) {
     const isNearItsEnd = order.goodTilTime.getTime() - block.time.getTime() < END_MARGIN_MS;
-    if (isNearItsEnd) return { action: 'look_again' };
-    return { action: 'note_dead', death: { cause: 'removed', height: finding.lookup.height } };
+    return state?.kind === 'absent' && !isNearItsEnd
+      ? { action: 'note_dead', death: { cause: 'removed', height: state.height } }
+      : { action: 'look_again' };
   }
-  if (order.includedHeight !== undefined) return { action: 'look_again' };
   if (order.deadNonce === order.nonce) return afterDeadNonce(order, context);
-  if (finding.kind === 'transactions' && finding.lookup.kind === 'absent') {
-    const { block: searched } = finding.lookup;
+  if (transactions !== undefined) {
+    const { block: searched } = transactions;
     if (searched.time.getTime() > order.nonce + NONCE_WINDOW_MS + INDEX_MARGIN_MS) {
       return { action: 'note_absent', block: searched };
     }
@@ -102,12 +118,20 @@ export function decideStateful(
   return whileNonceLives(order, context);
 }
 
-function isExpired(order: SignedStateful, block: Block): boolean {
-  return block.time >= order.goodTilTime;
+function onChain({
+  hash,
+  height,
+  code,
+  codespace,
+  log,
+}: Extract<TxLookup, { kind: 'included' }>): StatefulDecision {
+  if (code === 0) return { action: 'note_included', hash, height };
+  if (!MESSAGE_CODESPACES.includes(codespace)) return { action: 'note_failed', hash, height, code };
+  return { action: 'note_dead', death: { cause: 'failed', height, tx_hash: hash, codespace, code, log } };
 }
 
-function expired({ height, time }: Block): Death {
-  return { cause: 'expired', height, block_time_ms: time.getTime() };
+function isExpired(order: SignedStateful, block: Block): boolean {
+  return block.time >= order.goodTilTime;
 }
 
 function mayLeave(order: SignedStateful, now: Date): boolean {

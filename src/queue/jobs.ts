@@ -59,9 +59,8 @@ export const controlSchemas = {
   cancel: z.strictObject({ tenant_id: name(255).default('default'), client_id: name(255) }),
   /** every active order that matches all names given */
   cancel_all: z.strictObject(scope),
-  halt: z.strictObject({ ...scope, reason: name(1000), by: name(255) }),
-  reduce: z.strictObject({ ...scope, reason: name(1000), by: name(255) }),
-  resume: z.strictObject({ ...scope, reason: name(1000), by: name(255) }),
+  /** What lifts a halt is not taken from a queue: whoever may add a job is not known. */
+  halt: z.strictObject({ ...scope, reason: name(500), by: name(255) }),
 } as const;
 
 export async function addCancelJob(queue: Queue<JobData>, tenantId: string, clientId: string): Promise<void> {

@@ -1,5 +1,5 @@
 // How the submitter takes jobs of the queue `control`: cancels and halts, in slots of their own.
-import { type Job, UnrecoverableError, type Worker } from 'bullmq';
+import { type Job, type Queue, UnrecoverableError, type Worker } from 'bullmq';
 import type { z } from 'zod';
 import { type WakeDeps, wake } from '../app/wake.ts';
 import { errorFields } from '../ops/logger.ts';
@@ -20,8 +20,6 @@ import type { Context } from './context.ts';
 /** Enough for a burst of single cancels; what they find due is worked on together. */
 const CONCURRENCY = 16;
 const CONNECTIONS = 2;
-
-const MODES = { halt: 'HALTED', reduce: 'REDUCING', resume: 'RUNNING' } as const;
 
 export async function startControlWorker(context: Context, deps: WakeDeps): Promise<Worker<JobData>> {
   const { config, log, queues, outages, db } = context;
@@ -60,17 +58,12 @@ async function runControlJob(db: Database, job: Job<JobData>, deps: WakeDeps): P
       deps.log.warn({ ...scope, orders }, 'cancel of all orders requested');
       break;
     }
-    case 'halt':
-    case 'reduce':
-    case 'resume': {
-      const data = dataOf(job, controlSchemas[job.name]);
-      const scope = {
-        tenantId: data.tenant_id ?? '',
-        account: data.account ?? '',
-        market: data.market ?? '',
-      };
-      await setMode(db, { ...scope, mode: MODES[job.name], reason: data.reason, setBy: data.by });
-      deps.log.warn({ ...scope, mode: MODES[job.name], reason: data.reason, by: data.by }, 'mode set');
+    case 'halt': {
+      const { tenant_id = '', account = '', market = '', reason, by } = dataOf(job, controlSchemas.halt);
+      const scope = { tenantId: tenant_id, account, market };
+      // An old job that is tried once more must not undo what was decided since.
+      await setMode(db, { ...scope, mode: 'HALTED', reason, setBy: by, decidedAt: new Date(job.timestamp) });
+      deps.log.warn({ ...scope, reason, by }, 'halt set');
       return;
     }
     default:
@@ -89,4 +82,18 @@ function dataOf<Schema extends z.ZodType>(job: Job<JobData>, schema: Schema): z.
 
 function scopeOf(data: z.output<typeof controlSchemas.cancel_all>): CancelScope {
   return { tenantId: data.tenant_id, account: data.account, market: data.market };
+}
+
+/** At most so many a turn: what fails again at once is there again. */
+const PUT_BACK = 200;
+
+/** A cancel or a halt that failed with one attempt only is tried again, unless it is none. */
+export async function putBackFailedControls(queue: Queue<JobData>, log: WakeDeps['log']): Promise<void> {
+  for (const job of await queue.getFailed(0, PUT_BACK - 1)) {
+    const schema = Object.entries(controlSchemas).find(([name]) => name === job.name)?.[1];
+    if (schema?.safeParse(job.data).success !== true) continue;
+    log.warn({ job_id: job.id, name: job.name, reason: job.failedReason }, 'failed control job put back');
+    // Another replica may have been faster.
+    await job.retry('failed').catch(() => {});
+  }
 }

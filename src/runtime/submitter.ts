@@ -5,6 +5,7 @@ import { type WakeDeps, wake } from '../app/wake.ts';
 import { type Intent, intentHash } from '../core/intent.ts';
 import type { Signer, Validator } from '../core/ports.ts';
 import { errorFields } from '../ops/logger.ts';
+import { createOutage } from '../ops/outage.ts';
 import { addWakeJob, CONTROL_QUEUE, type JobData, ORDERS_QUEUE, queueBackoff } from '../queue/jobs.ts';
 import { latestCancels, recordCancelOutcome, storeCancel } from '../store/cancels.ts';
 import { createClientIds } from '../store/client-ids.ts';
@@ -16,11 +17,19 @@ import { ensureCursor } from '../store/reconciling.ts';
 import { keyOf, spentKeys } from '../store/recording.ts';
 import { recordRejections } from '../store/rejections.ts';
 import { isDataError } from '../store/sqlstate.ts';
-import { noteAbsent, noteDeath, noteIncluded, settleNonce, takeNonce } from '../store/stateful.ts';
+import {
+  noteAbsent,
+  noteDeath,
+  noteFailed,
+  noteIncluded,
+  settleNonce,
+  takeNonce,
+} from '../store/stateful.ts';
 import { type Context, refuseForgetfulQueue, type Service } from './context.ts';
-import { startControlWorker } from './control-jobs.ts';
+import { putBackFailedControls, startControlWorker } from './control-jobs.ts';
 import { startGate } from './gate.ts';
 import { baseChecks, venueChecks } from './health.ts';
+import { rememberHeight } from './indexer-height.ts';
 import { submitBatchers, wakeBatchers } from './order-batchers.ts';
 import { type OrdersJobDeps, putBackFailed, runJob } from './orders-jobs.ts';
 import { openSubmitterVenue, type SubmitterVenue } from './submitter-venue.ts';
@@ -54,8 +63,12 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
   const control = await startControlWorker(context, deps);
   opening.defer(() => control.close());
   const queue = context.queue<JobData>(ORDERS_QUEUE);
+  const controlQueue = context.queue<JobData>(CONTROL_QUEUE);
   const timers = startTimers(context, {
-    own: [{ name: 'put-back', run: () => told(outages.queue, putBackFailed(queue, deps)) }],
+    own: [
+      { name: 'put-back', run: () => told(outages.queue, putBackFailed(queue, deps)) },
+      { name: 'put-back-control', run: () => told(outages.queue, putBackFailedControls(controlQueue, log)) },
+    ],
     carryOn: () => wake(deps),
   });
   const { accounts, validator, heights } = venue;
@@ -76,6 +89,9 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
   };
 }
 
+/** Many orders may ask for it at once. */
+const INDEXER_HEIGHT_AGE_MS = 500;
+
 function submitterDeps(
   context: Context,
   venue: SubmitterVenue,
@@ -86,6 +102,7 @@ function submitterDeps(
   const { accounts, validator, indexer, heights, markets } = venue;
   const queue = context.queue<JobData>(ORDERS_QUEUE);
   const wakeUps = createWakeUps({ add: (delayMs) => addWakeJob(queue, delayMs), log });
+  const indexerHeight = rememberHeight(indexer);
   const door: Door = {
     findMarket: markets.get,
     accounts,
@@ -102,9 +119,11 @@ function submitterDeps(
     },
     validator,
     indexer,
+    indexerHeight: () => indexerHeight.known(INDEXER_HEIGHT_AGE_MS),
+    questions: createOutage(log, 'chain state of stateful orders'),
     block: heights.current,
     nextClientId: createClientIds(db).next,
-    takeNonce: (owner, blockTime) => takeNonce(db, owner, blockTime),
+    takeNonce: (owner, blockTime, use) => takeNonce(db, owner, blockTime, use),
     settleNonce: (owner, nonce) => settleNonce(db, owner, nonce),
     ensureCursor: createCursors(db).ensure,
     findKey: (intent) => findKey(db, intent),
@@ -123,6 +142,7 @@ function submitterDeps(
     claim: (claim) => claimDue(db, claim),
     awaitProof: (orders) => awaitProof(db, orders),
     wakeLater: (orders) => wakeLater(db, orders),
+    noteFailed: (failure) => noteFailed(db, failure),
     noteIncluded: (inclusion) => noteIncluded(db, inclusion),
     noteAbsent: (absence) => noteAbsent(db, absence),
     noteDeath: (id, attemptCount, death) => noteDeath(db, id, attemptCount, death),

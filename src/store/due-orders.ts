@@ -178,6 +178,7 @@ async function openTransactions(
     .select(['order_id', 'tx_hash'])
     .where('order_id', 'in', ids)
     .where('absent_height', 'is', null)
+    .where('included_height', 'is', null)
     .orderBy('attempt', 'desc')
     .execute();
   const byOrder = Map.groupBy(rows, (row) => row.order_id);

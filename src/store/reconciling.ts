@@ -165,7 +165,8 @@ async function lockOrders(
       SELECT x.codespace, x.code, x.log FROM order_attempts x
       WHERE x.order_id = o.id AND x.outcome = 'refused'
         AND NOT EXISTS (
-          SELECT FROM order_attempts y WHERE y.order_id = o.id AND y.outcome IN ('accepted', 'known')
+          SELECT FROM order_attempts y
+          WHERE y.order_id = o.id AND (y.outcome IN ('accepted', 'known') OR y.included_code = 0)
         )
       ORDER BY x.attempt DESC LIMIT 1
     ) r ON true

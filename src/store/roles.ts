@@ -296,7 +296,7 @@ export const MAINTAINED = [
 
 /** Functions that are called by name, and who may. */
 export const EXECUTES = [
-  { role: 'cryptopulse_worker', signature: 'take_nonces(character varying, bigint, integer)' },
+  { role: 'cryptopulse_worker', signature: 'take_nonces(character varying, bigint, integer, boolean)' },
   { role: 'cryptopulse_maintenance', signature: 'archive_orders(uuid[])' },
 ] as const satisfies readonly { readonly role: Role; readonly signature: string }[];
 

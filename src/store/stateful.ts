@@ -8,10 +8,20 @@ import { storableText } from './text.ts';
 
 const ACTIVE = sql.raw("('PENDING', 'OPEN', 'PARTIALLY_FILLED')");
 
+/** Some nonces in doubt are kept for cancels: no number of placements must hold them up. */
+export type NonceUse = 'place' | 'cancel';
+
 /** @returns a nonce (unix ms) that nobody else gets; undefined while too many are in doubt: wait a block */
-export async function takeNonce(db: Database, owner: string, blockTime: Date): Promise<number | undefined> {
+export async function takeNonce(
+  db: Database,
+  owner: string,
+  blockTime: Date,
+  use: NonceUse,
+): Promise<number | undefined> {
   const { rows } = await repeatTransient(() =>
-    sql<{ nonce: string }>`SELECT take_nonces(${owner}, ${blockTime.getTime()}, 1) AS nonce`.execute(db),
+    sql<{
+      nonce: string;
+    }>`SELECT take_nonces(${owner}, ${blockTime.getTime()}, 1, ${use === 'cancel'}) AS nonce`.execute(db),
   );
   const [row] = rows;
   return row === undefined ? undefined : Number(row.nonce);
@@ -65,19 +75,40 @@ export type Absence = {
   readonly time: Date;
 };
 
-/** Of nothing that was signed with this nonce is any on chain, up to a block that is past its window. */
+/** Nothing that was signed with this nonce was carried out up to a block that is past its window. */
 export async function noteAbsent(db: Database, absence: Absence): Promise<boolean> {
   const { id, nonce, attemptCount, height, time } = absence;
-  const { numAffectedRows } = await sql`
+  const { rows } = await sql`
     WITH u AS (
       UPDATE orders SET dead_nonce = nonce
       WHERE id = ${id} AND nonce = ${nonce} AND attempt_count = ${attemptCount} AND included_height IS NULL
         AND status IN ${ACTIVE}
       RETURNING id
+    ),
+    a AS (
+      UPDATE order_attempts x SET absent_height = ${height}, absent_time = ${time} FROM u
+      WHERE x.order_id = u.id AND x.nonce = ${nonce} AND x.absent_height IS NULL AND x.included_height IS NULL
     )
-    UPDATE order_attempts x SET absent_height = ${height}, absent_time = ${time} FROM u
-    WHERE x.order_id = u.id AND x.nonce = ${nonce} AND x.absent_height IS NULL`.execute(db);
-  return (numAffectedRows ?? 0n) > 0n;
+    SELECT id FROM u`.execute(db);
+  return rows.length > 0;
+}
+
+export type Failure = {
+  readonly id: string;
+  readonly hash: string;
+  readonly height: number;
+  readonly code: number;
+};
+
+/** An attempt is on chain with a code, refused before its nonce was taken: that one is settled, its siblings are not. */
+export async function noteFailed(db: Database, { id, hash, height, code }: Failure): Promise<void> {
+  await db
+    .updateTable('order_attempts')
+    .set({ included_height: String(height), included_code: String(code) })
+    .where('order_id', '=', id)
+    .where('tx_hash', '=', hash)
+    .where('included_height', 'is', null)
+    .execute();
 }
 
 /** From its height on nothing of the order can fill; the reconciler ends it when it has read so far. */
@@ -99,7 +130,11 @@ export async function noteDeath(
       UPDATE order_attempts x SET included_height = ${death.height}, included_code = ${code} FROM u
       WHERE x.order_id = u.id AND x.tx_hash = ${hash}
     ),
-    n AS (DELETE FROM nonces_in_doubt d USING u WHERE d.owner = u.owner AND d.nonce = u.nonce)
+    -- Its cancels have done their work, or find nothing more to do.
+    n AS (
+      DELETE FROM nonces_in_doubt d USING u WHERE d.owner = u.owner AND (d.nonce = u.nonce OR d.nonce IN (
+        SELECT c.nonce FROM cancel_transactions c WHERE c.order_ids @> ARRAY[u.id]))
+    )
     SELECT id FROM u`.execute(db);
   return rows.length > 0;
 }
