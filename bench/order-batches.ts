@@ -39,6 +39,7 @@ function newOrder(random: Random, clientId: number): BatchOrder {
     wakeAt: new Date(Date.now() + 6_000),
     attempt: {
       orderUuid: orderUuid(id),
+      nonce: undefined,
       signedHeight: HEIGHT,
       order: {
         id,

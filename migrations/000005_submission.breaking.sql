@@ -107,8 +107,9 @@ CREATE TRIGGER refuse_second_nonce BEFORE UPDATE OF nonce ON orders FOR EACH ROW
     AND (OLD.dead_nonce IS DISTINCT FROM OLD.nonce OR NEW.nonce < OLD.nonce OR OLD.included_height IS NOT NULL
       OR OLD.death IS NOT NULL))
   EXECUTE FUNCTION refuse_change();
--- What an order says was shown is shown of its attempts: every one absent or failed before its nonce is dead, one carried out in
--- the block from which on the chain knows it, one failed as its death says. After the statement, which writes both.
+-- What an order says was shown is shown of its attempts: every one absent or failed before its nonce is dead, one
+-- carried out in the block from which on the chain knows it, one failed as its death says. After the statement, which
+-- writes both.
 CREATE FUNCTION require_shown() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   failure JSONB := CASE WHEN NEW.death ->> 'cause' = 'failed' AND OLD.death IS NULL THEN NEW.death END;
@@ -251,9 +252,11 @@ CREATE INDEX idx_control_changes_set_at ON control_changes (set_at);
 CREATE FUNCTION record_control_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-  IF TG_OP = 'INSERT' AND NEW.tenant_id <> ''
-    AND (SELECT count(*) FROM controls WHERE tenant_id = NEW.tenant_id) > 1000 THEN
-    RAISE EXCEPTION 'tenant % has 1000 controls: resume and use one of them, or a wider scope', NEW.tenant_id
+  -- The widest of a tenant always may: it is what a halt in need is set on.
+  IF NEW.tenant_id <> '' AND (NEW.account <> '' OR NEW.market <> '') AND (NEW.mode <> 'RUNNING' OR NEW.limits <> '{}')
+    AND (SELECT count(*) FROM controls
+      WHERE tenant_id = NEW.tenant_id AND (mode <> 'RUNNING' OR limits <> '{}')) > 1000 THEN
+    RAISE EXCEPTION 'tenant % has 1000 controls in force: resume others, or set a wider one', NEW.tenant_id
       USING ERRCODE = 'program_limit_exceeded';
   END IF;
   INSERT INTO control_changes (tenant_id, account, market, old_mode, new_mode, limits, reason, set_by, set_at)

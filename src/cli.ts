@@ -228,6 +228,7 @@ program
   .option('--port <port>', '0 = any free one', wholeNumber(0, 65_535), 0)
   .option('--seed <n>', 'of prices and book', wholeNumber(0, 2 ** 31 - 1), 1)
   .option('--block-ms <ms>', 'time between blocks', wholeNumber(10, 60_000), 500)
+  .option('--nodes <n>', 'validators that gossip, for DYDX_VALIDATOR_URLS', wholeNumber(1, 8), 1)
   .option('--data-dir <dir>', 'folder of its journal (default: nothing is kept)')
   .action(async (options) => (await import('./cli/paper.ts')).runPaper(options));
 

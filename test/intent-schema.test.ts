@@ -16,7 +16,7 @@ const door: Door = {
     const market = marketOfTicker(ticker);
     return market && { ...market, oraclePrice: market.startPrice };
   },
-  accounts: new Set(['default']),
+  accounts: new Map([['default', { tenantId: 'default' }]]),
   planSettings: { marketSlippagePpm: 50_000, iocGoodTilBlocks: 5 },
 };
 

@@ -57,7 +57,7 @@ export async function firstAttempt(
   }
   const market = deps.door().findMarket?.(order.market);
   const block = deps.block();
-  const isBlind = order.type === 'MARKET' && !deps.isOracleFresh();
+  const isBlind = order.type === 'MARKET' && !deps.isOracleFresh(order.market);
   if (block === undefined || market === undefined || isBlind) {
     return { kind: 'later', delayMs: BLIND_RETRY_MS };
   }

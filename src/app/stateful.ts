@@ -78,6 +78,7 @@ function signedOf(deps: WakeDeps, order: ClaimedOrder): SignedStateful {
       transmissions,
       outcome: outcome ?? undefined,
       isNonceRefused: codespace === 'sdk' && code === 32,
+      isFailed: latestAttempt.isFailed,
     },
   };
 }
@@ -94,8 +95,8 @@ async function ask(
   const transactions = questions.transactions
     ? await answered(deps, () => findAny(deps, order, block))
     : undefined;
-  // Past its time the state is asked for that very block.
-  const minHeight = Math.max(order.includedHeight ?? 0, questions.transactions ? block.height : 0);
+  // Past its time the state is asked for that very block, or a later one.
+  const minHeight = Math.max(order.includedHeight ?? 0, block.time >= signed.goodTilTime ? block.height : 0);
   const state =
     questions.order && content !== null
       ? await answered(deps, () => deps.validator.statefulOrder(signedId(content), minHeight))
@@ -118,10 +119,10 @@ async function answered<Answer>(
 }
 
 /** One nonce, one transaction carried out: that one before one that failed, else the lowest block up to which none was. */
-async function findAny(deps: WakeDeps, { openHashes }: ClaimedOrder, block: Block): Promise<TxLookup> {
+async function findAny(deps: WakeDeps, { openTransactions }: ClaimedOrder, block: Block): Promise<TxLookup> {
   let found: TxLookup | undefined;
-  for (const hash of openHashes) {
-    const lookup = await deps.validator.findTx(hash);
+  for (const { hash, signedHeight } of openTransactions) {
+    const lookup = await deps.validator.findTx(hash, signedHeight);
     if (lookup.kind === 'included' && lookup.code === 0) return lookup;
     if (found === undefined || lookup.kind === 'included') found = lookup;
     else if (found.kind === 'absent' && lookup.block.height < found.block.height) found = lookup;

@@ -47,7 +47,7 @@ export type SubmitDeps = {
   /** undefined: the client_id is free */
   readonly findKey: (intent: Intent) => Promise<'duplicate' | 'conflict' | undefined>;
   /** false: the oracle price is too old to bound a MARKET order with */
-  readonly isOracleFresh: () => boolean;
+  readonly isOracleFresh: (ticker: string) => boolean;
   readonly reject: (rejections: readonly Rejection[]) => Promise<void>;
   /** Asks for a wake-up after that time. */
   readonly wakeIn: (delayMs: number) => void;
@@ -171,7 +171,7 @@ export async function giveBack(
 const LATER = { kind: 'later', delayMs: 0 } as const;
 
 /** What halts look at. */
-export type PlacementKey = Pick<Placement, 'tenantId' | 'account' | 'market' | 'reduceOnly'>;
+type PlacementKey = Pick<Placement, 'tenantId' | 'account' | 'market' | 'reduceOnly'>;
 
 function placementKey({ tenant_id, account, market, reduce_only }: Intent): PlacementKey {
   return { tenantId: tenant_id, account, market, reduceOnly: reduce_only };

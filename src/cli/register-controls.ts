@@ -1,6 +1,6 @@
 // The words of the commands that hold orders up: halt, reduce, resume, limits, controls.
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Mode } from '../core/controls.ts';
+import { MAX_REASON_CHARS, MAX_SCOPES_OF_TENANT, MAX_SET_BY_CHARS, type Mode } from '../core/controls.ts';
 import { name } from './name.ts';
 import { wholeNumber } from './whole-number.ts';
 
@@ -36,18 +36,19 @@ const MODE_COMMANDS: readonly {
 
 const AFTERWARDS = `Without --market, --account and --tenant it is for all orders. Safe to repeat. Every submitter obeys within 1 s;
 what has left by then may still fill: router cancel --all. Orders that arrive under a halt end as REJECTED.
+At most ${MAX_SCOPES_OF_TENANT} scopes of a tenant are halted or limited at once, all of its orders beside them.
 Status 1: nothing was changed. A login of one tenant must give its --tenant.`;
 
 export function registerControls(program: Command): void {
   for (const { word, mode, does, isReasonRequired, example } of MODE_COMMANDS) {
     const reason = new Option('--reason <text>', 'why; every order that it refuses is told').argParser(
-      name(1_000),
+      name(MAX_REASON_CHARS),
     );
     if (isReasonRequired) reason.makeOptionMandatory();
     else reason.default('resumed');
     scoped(program.command(word).description(does))
       .addOption(reason)
-      .option('--by <name>', 'who (default: user@host)', name(255))
+      .option('--by <name>', 'who (default: user@host)', name(MAX_SET_BY_CHARS))
       .addHelpText('after', `\nExample:\n  ${example}\n\n${AFTERWARDS}`)
       .action(async (options) => (await import('./controls.ts')).runSetMode(mode, options));
   }
@@ -57,8 +58,8 @@ export function registerControls(program: Command): void {
       new Option('--set <limit=value>', 'may be given again').argParser(limitValue).default([], 'none'),
     )
     .addOption(new Option('--unset <limit>', 'may be given again').argParser(limitName).default([], 'none'))
-    .addOption(new Option('--reason <text>', 'why').argParser(name(1_000)).makeOptionMandatory())
-    .option('--by <name>', 'who (default: user@host)', name(255))
+    .addOption(new Option('--reason <text>', 'why').argParser(name(MAX_REASON_CHARS)).makeOptionMandatory())
+    .option('--by <name>', 'who (default: user@host)', name(MAX_SET_BY_CHARS))
     .addHelpText(
       'after',
       `

@@ -62,3 +62,30 @@ export function quarterOf({ blocks, points }: Bucket): Bucket {
   if (points === 0 || points >= 4) return { blocks, points: Math.floor(points / 4) };
   return { blocks: blocks * Math.ceil(4 / points), points: 1 };
 }
+
+/** Blocks until the next bucket begins, for whoever sees that height: 1 to bucket.blocks. */
+export function blocksToNext({ blocks }: Bucket, height: number): number {
+  return blocks - (height % blocks);
+}
+
+/** Chains of dYdX make a block in 0.6 to 1.5 s. For as long as it is not measured. */
+export const TYPICAL_BLOCK_MS = 1_000;
+
+export type BlockTime = { readonly height: number; readonly time: Date };
+
+/** By the chain's clock, over what is between two of its blocks. */
+export function blockMsBetween(older: BlockTime, newer: BlockTime): number {
+  const blocks = newer.height - older.height;
+  const ms = newer.time.getTime() - older.time.getTime();
+  return blocks > 0 && ms > 0 ? ms / blocks : TYPICAL_BLOCK_MS;
+}
+
+/** Low: waiting orders cost row updates for nothing. */
+const MIN_RETRY_MS = 100;
+/** High: points lie idle after blocks have become faster or limits wider. */
+const MAX_RETRY_MS = 30_000;
+
+/** How long to wait for so many blocks. */
+export function retryMsOf(blocks: number, blockMs: number): number {
+  return Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, Math.round(blocks * blockMs)));
+}

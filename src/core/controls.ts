@@ -10,6 +10,13 @@ export type Mode = (typeof MODES)[number];
 /** An empty name is every one. */
 export type Scope = { readonly tenantId: string; readonly account: string; readonly market: string };
 
+/** Every submitter reads all of them several times a second. */
+export const MAX_REASON_CHARS = 500;
+export const MAX_SET_BY_CHARS = 255;
+/** In force at once, beside the widest: of a tenant, and of the operators, whose scopes name no tenant. */
+export const MAX_SCOPES_OF_TENANT = 100;
+export const MAX_SCOPES_OF_OPERATORS = 1_000;
+
 export type Control = Scope & {
   readonly mode: Mode;
   readonly limits: Limits;
@@ -81,10 +88,11 @@ export function describeScope({ tenantId, account, market }: Scope): string {
   return parts.length === 0 ? 'all orders' : parts.join(', ');
 }
 
+/** Who set a limit is not said: the row knows only who changed it last, and that may have been its mode. */
 export function limitSources(controls: readonly Control[]): readonly LimitSource[] {
   return controls.map((control) => ({
     limits: control.limits,
-    nameOf: (limit) => `${limit} of ${describeScope(control)}, set by ${control.setBy}`,
+    nameOf: (limit) => `${limit} of ${describeScope(control)}`,
   }));
 }
 

@@ -49,8 +49,13 @@ export type Gate = {
    * Unknown while the database cannot say how much is open, or the oracle price is too old for the limits that hold.
    */
   readonly whyBeyond: (placement: Placement, market: Market) => Promise<Refusal | Unknown | undefined>;
-  /** True: that many points of the owner's share are taken. False: ask again in a block. */
+  /** True: that many points of the owner's share are taken. False: ask again after rateRetryMs. */
   readonly takeRate: (owner: string, lane: RateLane, points?: number) => Promise<boolean>;
+  /**
+   * After takeRate has said false: ms until a bucket of that lane begins in which it may say true, 100 to 30,000. All
+   * who wait for it are told the same: add jitter.
+   */
+  readonly rateRetryMs: (owner: string, lane: RateLane) => number;
   /** Intents that a tenant offers, before they are recorded: the refusal when it offers more than it may a second. */
   readonly takeIntents: (tenantId: string, count: number) => Promise<Refusal | undefined>;
 };

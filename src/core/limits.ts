@@ -22,7 +22,7 @@ export const limitsSchema = z.strictObject({
   max_open_orders: z.int().min(0).max(1_000_000).optional(),
   /** USD, of one account in one market: what it would hold if all that is open on one side were filled */
   max_exposure: decimal.optional(),
-  /** millionths that a price may be worse than the oracle's, or than the trigger price of a conditional order */
+  /** millionths that a price may be worse than the oracle's, or than the trigger price of an order that waits for it */
   price_collar_ppm: z.int().min(0).max(10_000_000).optional(),
   /** of a tenant, over all its accounts and markets */
   intents_per_second: z.int().min(1).max(1_000_000).optional(),
@@ -31,7 +31,7 @@ export type Limits = Readonly<z.output<typeof limitsSchema>>;
 export type LimitName = keyof Limits;
 export const LIMIT_NAMES = limitsSchema.keyof().options;
 
-/** Limits with the words by which a refusal names one of them: its setting, whose it is, who set it. */
+/** Limits with the words by which a refusal names one of them: its setting, or whose it is. */
 export type LimitSource = {
   readonly limits: Limits;
   readonly nameOf: (limit: LimitName) => string;
@@ -59,7 +59,6 @@ type Priced = Pick<Placement, 'side' | 'type' | 'size' | 'price' | 'triggerPrice
 export function needsOracle(placement: Priced, sources: readonly LimitSource[]): boolean {
   const isSet = (limit: LimitName) => sources.some(({ limits }) => limits[limit] !== undefined);
   if (isSet('max_exposure') && !placement.reduceOnly) return true;
-  if (isConditional(placement.type)) return false;
   return isSet('price_collar_ppm') || (isSet('max_order_notional') && placement.side === 'SELL');
 }
 
@@ -83,16 +82,16 @@ function whyTooLarge({ size }: Priced, sources: readonly LimitSource[]): Refusal
 }
 
 /**
- * A SELL is carried out at its price or better: of a price far below the market's, size × price would say next to
- * nothing, so that the reference counts where it is higher.
+ * Each is carried out at its price or better. A BUY costs size × price at most. A SELL far below the market brings what
+ * the market pays, now or when its trigger price is met: the highest of the three counts.
  */
 function whyTooMuch(placement: Priced, market: Market, sources: readonly LimitSource[]): Refusal | undefined {
   const bound = strictest(sources, 'max_order_notional');
   if (bound === undefined) return undefined;
-  const { side, size, price } = placement;
-  const own = toAtoms(price);
-  const reference = side === 'SELL' ? referenceOf(placement, market).atoms : undefined;
-  const worth = toAtoms(size) * (reference !== undefined && reference > own ? reference : own);
+  const { side, size, price, triggerPrice } = placement;
+  const prices = side === 'BUY' ? [price] : [price, triggerPrice ?? '', market.oraclePrice];
+  const highest = prices.reduce((most, each) => larger(most, usablePrice(each) ?? 0n), 0n);
+  const worth = toAtoms(size) * highest;
   if (worth <= bound.atoms * ONE) return undefined;
   return beyond('size', `notional ${usd(worth)} is above ${bound.shown} (${bound.setting})`);
 }
@@ -169,9 +168,7 @@ export function whyBeyondOpen(
 
 /** The larger of what it would hold if all buys, or all sells, were filled. */
 export function exposureOf({ position, openBuys, openSells }: Standing): bigint {
-  const bought = magnitude(position + openBuys);
-  const sold = magnitude(position - openSells);
-  return bought > sold ? bought : sold;
+  return larger(magnitude(position + openBuys), magnitude(position - openSells));
 }
 
 /** @param times -1 takes it out again */
@@ -211,13 +208,31 @@ function magnitude(value: bigint): bigint {
   return value < 0n ? -value : value;
 }
 
+function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
 type Reference = { readonly name: string; readonly atoms: bigint | undefined };
 
-function referenceOf({ type, triggerPrice }: Priced, { oraclePrice }: Market): Reference {
-  if (isConditional(type)) {
-    return { name: `trigger price ${triggerPrice}`, atoms: usablePrice(triggerPrice ?? '') };
-  }
-  return { name: `oracle price ${oraclePrice}`, atoms: usablePrice(oraclePrice) };
+/**
+ * The trigger price of an order that waits for it; otherwise the oracle's: a conditional order whose trigger is met is
+ * matched in the next block, at whatever the market is then.
+ */
+function referenceOf(placement: Priced, { oraclePrice }: Market): Reference {
+  const oracle = { name: `oracle price ${oraclePrice}`, atoms: usablePrice(oraclePrice) };
+  if (!isConditional(placement.type) || oracle.atoms === undefined) return oracle;
+  const trigger = usablePrice(placement.triggerPrice ?? '');
+  if (trigger !== undefined && isMet(placement, trigger, oracle.atoms)) return oracle;
+  return { name: `trigger price ${placement.triggerPrice}`, atoms: trigger };
+}
+
+/**
+ * TAKE_PROFIT BUY and STOP SELL are triggered at or below their trigger price, the other two at or above it.
+ * Source: v4-chain x/clob/types/order.go, facts/dydx.md §2.
+ */
+function isMet({ side, type }: Priced, trigger: bigint, oracle: bigint): boolean {
+  const isTriggeredBelow = type.startsWith('TAKE_PROFIT') === (side === 'BUY');
+  return isTriggeredBelow ? oracle <= trigger : oracle >= trigger;
 }
 
 function usablePrice(price: string): bigint | undefined {

@@ -87,7 +87,7 @@ export type TxLookup =
       readonly codespace: string;
       readonly log: string;
     }
-  /** in no block up to this one */
+  /** in no block from the one it was signed at up to this one */
   | { readonly kind: 'absent'; readonly block: Block };
 
 /** A stateful order in the committed state of a node. */
@@ -133,8 +133,13 @@ export type Validator = {
   readonly chainId: () => Promise<string>;
   /** Throws when the address has never been funded. */
   readonly accountNumber: (address: string) => Promise<number>;
-  /** Throws when no node can say: one that indexes transactions and is not behind. */
-  readonly findTx: (hash: string) => Promise<TxLookup>;
+  /**
+   * Throws when no node can say: one that indexes transactions and is not behind.
+   * @param sinceHeight at which the transaction was signed: a node that lacks a block since then cannot say "absent"
+   */
+  readonly findTx: (hash: string, sinceHeight?: number) => Promise<TxLookup>;
+  /** Whether any node can say where a transaction is. Throws when none can be asked. */
+  readonly indexesTransactions: () => Promise<boolean>;
   /** @param minHeight a node below it is not asked. Throws when no node can say. */
   readonly statefulOrder: (id: OrderId, minHeight: number) => Promise<StatefulLookup>;
   readonly blockRateLimits: () => Promise<BlockRateLimits>;

@@ -9,6 +9,9 @@ import type { OrderStatus, TimeInForce } from './status.ts';
 /** A timestamp nonce is taken in blocks whose time is at most this far from it. Source: accountplus timestampnonce.go. */
 export const NONCE_WINDOW_MS = 30_000;
 
+/** Modules that judge an order. What any other one refuses in a block was refused before the nonce was taken. */
+export const MESSAGE_CODESPACES: readonly string[] = ['clob', 'subaccounts'];
+
 /**
  * Why a stateful order cannot fill after a block; stored as orders.death, checked by a constraint. expired: that block's
  * time is past its good-til-time. removed: the chain's state had it and has it no more. failed: its transaction is on
@@ -250,9 +253,11 @@ function whyDeathUnproven(
         txHash === death.tx_hash && included?.code === death.code && included.height === death.height;
       if (!attempts.some(isOnChain)) return 'called failed, but no attempt is on chain with that code';
       // Siblings share a nonce, which the chain takes once: the other one failed because this one was carried out.
-      return attempts.some(({ included }) => included?.code === 0)
-        ? 'called failed, but an attempt was carried out'
-        : undefined;
+      if (attempts.some(({ included }) => included?.code === 0))
+        return 'called failed, but an attempt was carried out';
+      // What is refused before its message leaves the nonce to a sibling.
+      const isOpen = !MESSAGE_CODESPACES.includes(death.codespace) && !attempts.every(isShownDead);
+      return isOpen ? 'called failed, but a sibling was not shown dead' : undefined;
     }
     case 'never_included':
       return attempts.every(isShownDead)

@@ -4,7 +4,7 @@
 import type { Outcome } from './answers.ts';
 import type { Held } from './gate.ts';
 import type { Block, StatefulLookup, TxLookup } from './ports.ts';
-import { type Death, NONCE_WINDOW_MS } from './proof.ts';
+import { type Death, MESSAGE_CODESPACES, NONCE_WINDOW_MS } from './proof.ts';
 import { hasPassed, MAX_TRANSMISSIONS } from './wake.ts';
 
 /** A node's index of transactions follows its blocks: it is believed of blocks that are older than this. */
@@ -14,8 +14,6 @@ const INDEX_MARGIN_MS = 5_000;
  * known may be 15 s old, and the node that was asked ahead of it.
  */
 const END_MARGIN_MS = 20_000;
-/** Modules that judge an order. What any other one refuses in a block was refused before the nonce was taken. */
-const MESSAGE_CODESPACES: readonly string[] = ['clob', 'subaccounts'];
 /** A venue that has refused it so often, "for now", will not take it: hours of trying at least. */
 const MAX_ATTEMPTS = 1_000;
 /** With less of its window left, a nonce is not signed with again. */
@@ -40,6 +38,8 @@ export type SignedStateful = {
     readonly outcome: Outcome | undefined;
     /** sdk/32: the chain would not take this nonce now */
     readonly isNonceRefused: boolean;
+    /** it is on chain, and was refused there */
+    readonly isFailed: boolean;
   };
 };
 
@@ -142,8 +142,9 @@ function whileNonceLives(
   order: SignedStateful,
   { now, block }: { readonly now: Date; readonly block: Block },
 ): StatefulDecision {
-  const { outcome, transmissions } = order.latestAttempt;
-  if (!mayLeave(order, now) || transmissions >= MAX_TRANSMISSIONS) return { action: 'look_again' };
+  const { outcome, transmissions, isFailed } = order.latestAttempt;
+  const isUseless = isFailed || transmissions >= MAX_TRANSMISSIONS;
+  if (isUseless || !mayLeave(order, now)) return { action: 'look_again' };
   const leftMs = order.nonce + NONCE_WINDOW_MS - block.time.getTime();
   switch (outcome) {
     case undefined:

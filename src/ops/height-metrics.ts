@@ -3,8 +3,11 @@
 import { Gauge, type Registry } from 'prom-client';
 
 export type HeightSources = {
-  /** newest block that a validator has told, and when it was first seen */
-  readonly validator: () => { readonly height: number; readonly observedAtMs: number } | undefined;
+  /** newest block that a validator has told, and for how long it has been that */
+  readonly validator: {
+    readonly newest: () => { readonly height: number } | undefined;
+    readonly ageMs: () => number | undefined;
+  };
   /** absent: this process does not ask the indexer for its height */
   readonly indexer?: () => { readonly height: number } | undefined;
 };
@@ -22,15 +25,19 @@ export function watchHeights(registry: Registry, { validator, indexer }: HeightS
       },
     });
   };
-  gauge('router_validator_height', 'newest block that a validator has told', () => validator()?.height);
+  gauge(
+    'router_validator_height',
+    'newest block that a validator has told',
+    () => validator.newest()?.height,
+  );
   gauge('router_height_age_seconds', 'since the height last rose', () => {
-    const seen = validator();
-    return seen === undefined ? undefined : Math.max(0, Date.now() - seen.observedAtMs) / 1000;
+    const ageMs = validator.ageMs();
+    return ageMs === undefined ? undefined : ageMs / 1000;
   });
   if (indexer === undefined) return;
   gauge('router_indexer_height', 'height that the indexer last told', () => indexer()?.height);
   gauge('router_indexer_lag_blocks', "the validator's height less the indexer's", () => {
-    const [chain, shown] = [validator()?.height, indexer()?.height];
+    const [chain, shown] = [validator.newest()?.height, indexer()?.height];
     return chain === undefined || shown === undefined ? undefined : chain - shown;
   });
 }

@@ -24,7 +24,7 @@ export async function openAccounts(
 ): Promise<ReadonlyMap<string, Account>> {
   const configured = await readAccounts(config, secrets);
   const { chainId } = networkOf(config);
-  const deadlineMs = Date.now() + patienceMs;
+  const deadlineMs = performance.now() + patienceMs;
   const actual = await untilAnswered(() => validator.chainId(), deadlineMs);
   if (actual !== chainId) throw new ConfigError(whyOtherChain(actual, chainId));
   const accounts = new Map<string, Account>();
@@ -53,13 +53,13 @@ function whyRefused(config: Config, couldWithdraw: boolean): string | undefined 
 
 const ASK_AGAIN_MS = 250;
 
-/** Throws the last error when the time is over. */
+/** Throws the last error when the time is over. @param deadlineMs by performance.now */
 async function untilAnswered<Answer>(ask: () => Promise<Answer>, deadlineMs: number): Promise<Answer> {
   for (;;) {
     try {
       return await ask();
     } catch (error) {
-      if (Date.now() + ASK_AGAIN_MS > deadlineMs) throw error;
+      if (performance.now() + ASK_AGAIN_MS > deadlineMs) throw error;
       await setTimeout(ASK_AGAIN_MS);
     }
   }

@@ -62,8 +62,12 @@ async function runControlJob(db: Database, job: Job<JobData>, deps: WakeDeps): P
       const { tenant_id = '', account = '', market = '', reason, by } = dataOf(job, controlSchemas.halt);
       const scope = { tenantId: tenant_id, account, market };
       // An old job that is tried once more must not undo what was decided since.
-      await setMode(db, { ...scope, mode: 'HALTED', reason, setBy: by, decidedAt: new Date(job.timestamp) });
-      deps.log.warn({ ...scope, reason, by }, 'halt set');
+      const decidedAt = new Date(job.timestamp);
+      const control = await setMode(db, { ...scope, mode: 'HALTED', reason, setBy: by, decidedAt });
+      deps.log.warn(
+        { ...scope, reason, by },
+        control === undefined ? 'halt is older than what holds' : 'halt set',
+      );
       return;
     }
     default:

@@ -23,7 +23,12 @@ type Venue = {
   readonly indexer: Pick<Indexer, 'equity'>;
 };
 
-export function createEquityTiers({ validator, indexer }: Venue, log: Logger, now = Date.now): EquityTiers {
+/** @param now ms on a clock that is never set */
+export function createEquityTiers(
+  { validator, indexer }: Venue,
+  log: Logger,
+  now = () => performance.now(),
+): EquityTiers {
   const remembered = <Value>(ask: () => Promise<Value>, maxAgeMs: number) =>
     remember(ask, maxAgeMs, now, (error) => {
       log.warn(errorFields(error), 'equity tier not known, stateful orders go without that check');

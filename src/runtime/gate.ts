@@ -1,6 +1,7 @@
 // What stands between a recorded order and the network, for one process: halts from a copy of the controls, limits of
 // the settings and of the controls, the owner's share of the chain's rate. src/core/gate.ts is what is promised.
 import type { Config } from '../config.ts';
+import { retryMsOf, TYPICAL_BLOCK_MS } from '../core/block-rate.ts';
 import { controlsOver, limitSources, whyHeld } from '../core/controls.ts';
 import { whyBeyondTier } from '../core/equity-tier.ts';
 import type { Gate, Placement, Unknown } from '../core/gate.ts';
@@ -23,6 +24,7 @@ import { memoryRateStore } from '../queue/rate-store.ts';
 import { listControls } from '../store/controls.ts';
 import { readExposures } from '../store/exposures.ts';
 import type { HeightFeed } from '../venue/height-feed.ts';
+import { createBlockPace } from './block-pace.ts';
 import { type BlockRates, createBlockRates } from './block-rates.ts';
 import type { Context } from './context.ts';
 import { type ControlCopy, createControlCopy } from './control-copy.ts';
@@ -34,8 +36,8 @@ export type GateVenue = {
   readonly validator: Pick<Validator, 'blockRateLimits' | 'equityTiers'>;
   readonly indexer: Pick<Indexer, 'equity'>;
   readonly heights: Pick<HeightFeed, 'current'>;
-  /** false: the oracle price is too old to hold a price against */
-  readonly isOracleFresh: () => boolean;
+  /** false: the market's oracle price is too old to hold a price against */
+  readonly isOracleFresh: (ticker: string) => boolean;
 };
 
 export type RunningGate = Gate & { readonly stop: () => Promise<void> };
@@ -90,6 +92,7 @@ const FRESH_MS = 100;
 function createGate(deps: GateDeps): Gate {
   const { config, controls, heights, budget } = deps;
   const settings = limitSettings(config);
+  const pace = createBlockPace(heights.current);
   const sourcesFor = (scope: Pick<Placement, 'tenantId' | 'account' | 'market'>): readonly LimitSource[] => [
     settings,
     ...limitSources(controlsOver(controls.newest(), scope)),
@@ -103,18 +106,24 @@ function createGate(deps: GateDeps): Gate {
     },
     whyBeyond: (placement, market) => whyBeyond(deps, placement, market, sourcesFor(placement)),
     takeRate: async (owner, lane, points = 1) => {
-      const height = heights.current()?.height;
-      if (height === undefined) return false;
-      return budget.take(deps.rates.pools(owner, lane), height, points);
+      const block = pace.look();
+      if (block === undefined) return false;
+      return budget.take(deps.rates.pools(owner, lane), block.height, points);
+    },
+    rateRetryMs: (owner, lane) => {
+      const block = pace.look();
+      if (block === undefined) return retryMsOf(1, TYPICAL_BLOCK_MS);
+      return retryMsOf(budget.ticksToNext(deps.rates.pools(owner, lane), block.height), block.blockMs);
     },
     takeIntents: async (tenantId, count) => {
       const bound = strictest(sourcesFor({ tenantId, account: '', market: '' }), 'intents_per_second');
       if (bound === undefined) return undefined;
       const bucket = { blocks: 1, points: Number(bound.shown) };
+      // A name that all processes have for this second, and not an age: the clock of the wall.
+      const second = Math.floor(Date.now() / 1_000);
       // By itself each process keeps the limit, too: what is refused is refused for good.
       const pool = { name: `intents:${tenantId}`, bucket, insured: bucket, maxUnitMs: 2_000 };
-      const isWithin =
-        count <= bucket.points && (await budget.take([[pool]], Math.floor(Date.now() / 1_000), count));
+      const isWithin = count <= bucket.points && (await budget.take([[pool]], second, count));
       return isWithin ? undefined : tooManyIntents(tenantId, count, bound);
     },
   };
@@ -126,8 +135,10 @@ async function whyBeyond(
   market: Market,
   sources: readonly LimitSource[],
 ): Promise<Refusal | Unknown | undefined> {
-  if (needsOracle(placement, sources) && !isOracleFresh()) {
-    return unknown('the oracle price is older than ORACLE_MAX_AGE_MS, no limit can be held against it');
+  if (needsOracle(placement, sources) && !isOracleFresh(market.ticker)) {
+    return unknown(
+      `the oracle price of ${market.ticker} is older than ORACLE_MAX_AGE_MS, no limit can be held against it`,
+    );
   }
   const refusal = whyBeyondAlone(placement, market, sources);
   if (refusal !== undefined) return refusal;

@@ -5,9 +5,10 @@ import { databaseTime } from '../store/figures.ts';
 import { migrationStatus, requireSchema } from '../store/migrations.ts';
 import { listHeartbeats } from '../store/queue-heartbeats.ts';
 import type { HeightFeed } from '../venue/height-feed.ts';
+import { whyFromFuture } from '../venue/witness.ts';
 import type { Context } from './context.ts';
 import type { IndexerHeight } from './indexer-height.ts';
-import { HEIGHT_MAX_AGE_MS, whyOtherChain } from './venue.ts';
+import { HEIGHT_MAX_AGE_MS, WHY_NO_TX_INDEX, whyOtherChain } from './venue.ts';
 
 /** Good-til-blocks, deadlines and the queue's locks bear this much, not more. */
 const MAX_CLOCK_SKEW_MS = 5_000;
@@ -87,15 +88,23 @@ function lateHeartbeat(queue: string, ageMs: number): string {
 }
 
 export type VenueParts = {
-  readonly validator: Pick<Validator, 'chainId'>;
+  readonly validator: Pick<Validator, 'chainId' | 'indexesTransactions'>;
   readonly chainId: string;
-  readonly heights: Pick<HeightFeed, 'current' | 'newest'>;
+  readonly heights: WatchedHeights;
+  /** true: this process proves where transactions are */
+  readonly needsTxIndex?: boolean;
   /** absent: this process does not ask for the indexer's height */
   readonly indexerHeight?: IndexerHeight;
 };
 
-/** The node's chain, that its height rises, the clock against the blocks' time, and the indexer. */
-export function venueChecks({ validator, chainId, heights, indexerHeight }: VenueParts): readonly Check[] {
+type WatchedHeights = Pick<HeightFeed, 'current' | 'newest' | 'ageMs' | 'failure'>;
+
+/**
+ * The node's chain, that its height rises, the clock against the blocks' time, the index of transactions, the indexer.
+ * @param now the local clock
+ */
+export function venueChecks(parts: VenueParts, now: () => number = Date.now): readonly Check[] {
+  const { validator, chainId, heights, needsTxIndex = false, indexerHeight } = parts;
   const checks: Check[] = [
     {
       name: 'chain',
@@ -105,44 +114,54 @@ export function venueChecks({ validator, chainId, heights, indexerHeight }: Venu
       },
     },
     { name: 'height', ask: async () => checkHeight(heights) },
-    { name: 'chain_clock', ask: async () => checkChainClock(heights.newest()) },
+    { name: 'chain_clock', ask: async () => checkChainClock(heights, now()) },
   ];
+  if (needsTxIndex) {
+    checks.push({
+      name: 'tx_index',
+      ask: async () => ((await validator.indexesTransactions()) ? {} : { why: WHY_NO_TX_INDEX }),
+    });
+  }
   if (indexerHeight === undefined) return checks;
   const indexer = async () => ({ height: await indexerHeight.known(HEIGHT_MAX_AGE_MS) });
   return [...checks, { name: 'indexer', ask: indexer }];
 }
 
-function checkHeight(heights: Pick<HeightFeed, 'current' | 'newest'>): Finding {
-  const newest = heights.newest();
-  if (newest === undefined) {
-    return {
-      why: 'no block has been seen: does the validator answer, and is it not catching up? (DYDX_VALIDATOR_URLS)',
-    };
+function checkHeight(heights: WatchedHeights): Finding {
+  const [newest, ageMs] = [heights.newest(), heights.ageMs()];
+  if (newest === undefined || ageMs === undefined) {
+    const cause = heights.failure() ?? 'does the validator answer, and is it not catching up?';
+    return { why: `no block has been seen: ${cause} (DYDX_VALIDATOR_URLS)` };
   }
-  const ageMs = Date.now() - newest.observedAtMs;
-  const found = { height: newest.height, age_ms: ageMs };
+  const found = { height: newest.height, age_ms: Math.round(ageMs) };
   if (heights.current() !== undefined) return found;
-  return {
-    ...found,
-    why: `no new block for ${seconds(ageMs)}: the chain stands still, or the validator does (DYDX_VALIDATOR_URLS)`,
-  };
+  const cause = heights.failure() ?? 'the chain stands still, or the validator does';
+  return { ...found, why: `no new block for ${seconds(ageMs)}: ${cause} (DYDX_VALIDATOR_URLS)` };
 }
 
-/** By the local clock when the block was first seen: how old it has become since then is checkHeight's. */
-function checkChainClock(newest: ReturnType<HeightFeed['newest']>): Finding {
-  if (newest === undefined) return { why: 'no block has been seen to compare the clock with' };
+/**
+ * By the local clock when the block was first seen: how old it has become since then is checkHeight's. A block that lies
+ * in the future by the clock of now shows that the clock was set back since; newer blocks are not believed then.
+ */
+function checkChainClock(heights: WatchedHeights, nowMs: number): Finding {
+  const newest = heights.newest();
+  if (newest === undefined) {
+    const cause = heights.failure();
+    return {
+      why: `no block has been seen to compare the clock with${cause === undefined ? '' : `: ${cause}`}`,
+    };
+  }
+  const future = whyFromFuture(newest.time, nowMs);
+  if (future !== undefined) {
+    const aheadMs = Math.round(newest.time.getTime() - nowMs);
+    return { skew_ms: -aheadMs, why: `the chain's newest block is ${future}` };
+  }
   const skewMs = newest.observedAtMs - newest.time.getTime();
   const found = { skew_ms: Math.round(skewMs) };
   if (skewMs > MAX_CLOCK_SKEW_MS) {
     return {
       ...found,
       why: `the chain's newest block was ${seconds(skewMs)} old when it was first seen: the chain stands still, the validator lags, or this clock is ahead (check chrony, systemd-timesyncd)`,
-    };
-  }
-  if (skewMs < -MAX_CLOCK_SKEW_MS) {
-    return {
-      ...found,
-      why: `the chain's newest block is ${seconds(skewMs)} in the future: this clock is behind (check chrony, systemd-timesyncd)`,
     };
   }
   return found;

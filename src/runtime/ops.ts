@@ -79,7 +79,7 @@ async function watchVenue({ config, db, log, metrics, outages }: Context): Promi
   const indexerHeight = rememberHeight(indexer);
   let isIndexerKnown = false;
   watchHeights(metrics.registry, {
-    validator: heights.newest,
+    validator: heights,
     indexer: () => (isIndexerKnown ? indexerHeight.last() : undefined),
   });
   heights.start();

@@ -1,7 +1,7 @@
 // Points that all processes share, by one process: taken from the shared count in chunks, which saves a round trip an
 // order, and given out here while their bucket lasts. Without an answer of the shared count each process lives on a
 // budget of its own, in memory: smaller, and never without an end.
-import { type Bucket, bucketAt, MAX_LAG_BLOCKS } from '../core/block-rate.ts';
+import { type Bucket, blocksToNext, bucketAt, MAX_LAG_BLOCKS } from '../core/block-rate.ts';
 import type { Outage } from '../ops/outage.ts';
 import type { RateStore } from '../queue/rate-store.ts';
 
@@ -22,12 +22,15 @@ export type RateBudget = {
    * @param tick the newest height or second
    */
   readonly take: (rows: readonly (readonly Pool[])[], tick: number, points: number) => Promise<boolean>;
+  /** After take has said false: ticks until every row that is known to be empty has a new bucket, at least 1. */
+  readonly ticksToNext: (rows: readonly (readonly Pool[])[], tick: number) => number;
 };
 
 export type RateBudgetDeps = {
   readonly store: RateStore;
   readonly insurance: RateStore;
   readonly outage: Outage;
+  /** ms on a clock that is never set */
   readonly now?: () => number;
 };
 
@@ -48,7 +51,8 @@ type Holding = {
   filling: Promise<void> | undefined;
 };
 
-export function createRateBudget({ store, insurance, outage, now = Date.now }: RateBudgetDeps): RateBudget {
+export function createRateBudget(deps: RateBudgetDeps): RateBudget {
+  const { store, insurance, outage, now = () => performance.now() } = deps;
   const holdings = new Map<string, Holding>();
   let isAway = false;
   let probedAtMs = 0;
@@ -106,7 +110,25 @@ export function createRateBudget({ store, insurance, outage, now = Date.now }: R
     return filling;
   };
 
+  const isEmpty = ({ name, bucket }: Pool, tick: number): boolean => {
+    if (bucket.points === 0) return true;
+    const holding = holdings.get(name);
+    return holding?.index === bucketAt(bucket, tick) && holding.isDrained && holding.held === 0;
+  };
+
   return {
+    ticksToNext: (rows, tick) => {
+      const ticksOf = (pools: readonly Pool[]) => {
+        const used = pools.map(({ bucket, insured }) => (isAway ? insured : bucket));
+        const giving = used.filter(({ points }) => points > 0);
+        return Math.min(...giving.map((bucket) => blocksToNext(bucket, tick)));
+      };
+      // What the insurance has left of a bucket is not known here.
+      if (isAway) return Math.min(...rows.map(ticksOf));
+      const empty = rows.filter((pools) => pools.every((pool) => isEmpty(pool, tick)));
+      // None: a new bucket has begun meanwhile, or points were given back.
+      return empty.length === 0 ? 1 : Math.max(...empty.map(ticksOf));
+    },
     take: async (rows, tick, points) => {
       const drawn: { readonly holding: Holding; readonly points: number }[] = [];
       for (const pools of rows) {

@@ -37,7 +37,7 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
     onSeen: context.outages.venue.works,
   });
   heights.start();
-  watchHeights(registry, { validator: heights.newest, indexer: indexerHeight.last });
+  watchHeights(registry, { validator: heights, indexer: indexerHeight.last });
   const own: ReconcileDeps = {
     indexer: { ...indexer, height: indexerHeight.ask },
     listCursors: () => listCursors(db),

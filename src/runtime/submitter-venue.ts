@@ -1,13 +1,13 @@
 // What a submitter sees of the venue: its accounts, the newest height, a market table; ready when all was seen once.
 import type { Indexer, Validator } from '../core/ports.ts';
 import { watchHeights } from '../ops/height-metrics.ts';
-import { errorFields } from '../ops/logger.ts';
+import { errorFields, type Logger } from '../ops/logger.ts';
 import { loadMarkets, saveMarkets } from '../store/markets.ts';
 import { createHeightFeed, type HeightFeed } from '../venue/height-feed.ts';
 import { createMarketTable, type MarketTable } from '../venue/market-table.ts';
 import { type Account, openAccounts } from './accounts.ts';
 import type { Context } from './context.ts';
-import { HEIGHT_MAX_AGE_MS, openIndexer, openValidator } from './venue.ts';
+import { HEIGHT_MAX_AGE_MS, openIndexer, openValidator, WHY_NO_TX_INDEX } from './venue.ts';
 
 export type SubmitterVenue = {
   readonly validator: Validator;
@@ -34,6 +34,7 @@ export async function openSubmitterVenue(
   const indexer = openIndexer(config, log, metrics.telemetry);
   opening.defer(indexer.close);
   const accounts = await openAccounts(config, secrets, validator, READY_MS);
+  await tellMissingIndex(validator, log);
   const heights = createHeightFeed({
     validator,
     intervalMs: config.HEIGHT_POLL_MS,
@@ -54,10 +55,23 @@ export async function openSubmitterVenue(
   opening.defer(heights.stop);
   opening.defer(markets.stop);
   heights.start();
-  watchHeights(metrics.registry, { validator: heights.newest });
+  watchHeights(metrics.registry, { validator: heights });
   markets.seed(await loadMarkets(db));
   markets.start();
   await Promise.all([heights.ready(READY_MS), markets.ready(READY_MS)]);
   const stack = opening.move();
   return { validator, indexer, accounts, heights, markets, close: () => stack.disposeAsync() };
+}
+
+/** Short-term orders need no index: no reason not to start. */
+async function tellMissingIndex(
+  validator: Pick<Validator, 'indexesTransactions'>,
+  log: Logger,
+): Promise<void> {
+  try {
+    if (await validator.indexesTransactions()) return;
+    log.error({ why: WHY_NO_TX_INDEX }, 'no validator indexes transactions');
+  } catch (error) {
+    log.warn(errorFields(error), 'validators not asked whether they index transactions');
+  }
 }

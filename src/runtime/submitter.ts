@@ -50,7 +50,7 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
   await using opening = new AsyncDisposableStack();
   const venue = await openSubmitterVenue(context, options.wrapValidator);
   opening.defer(venue.close);
-  const isOracleFresh = () => Date.now() - (venue.markets.loadedAtMs() ?? 0) <= config.ORACLE_MAX_AGE_MS;
+  const isOracleFresh = (ticker: string) => venue.markets.isFresh(ticker, config.ORACLE_MAX_AGE_MS);
   const gate = await startGate(context, { ...venue, isOracleFresh });
   opening.defer(gate.stop);
   let isStopping = false;
@@ -84,7 +84,7 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
     },
     checks: [
       ...baseChecks(context, [ORDERS_QUEUE, CONTROL_QUEUE]),
-      ...venueChecks({ validator, chainId, heights }),
+      ...venueChecks({ validator, chainId, heights, needsTxIndex: true }),
     ],
   };
 }

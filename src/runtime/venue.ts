@@ -33,10 +33,12 @@ export function networkOf(config: Config): Network {
   }
 }
 
-/** @param log told when one of several nodes is left out, and when it is asked again */
+/** @param log told when one of several nodes is left out, and when it is asked again: a line per node and minute */
 export function openValidator(config: Config, log: Logger): ClosableValidator {
+  const { validatorUrls, chainId } = networkOf(config);
   return createValidators({
-    urls: networkOf(config).validatorUrls,
+    urls: validatorUrls,
+    chainId,
     timeoutMs: config.VALIDATOR_TIMEOUT_MS,
     connections: Math.max(256, config.SUBMIT_CONCURRENCY),
     onNodeChange: (host, isHealthy, why) => {
@@ -58,6 +60,10 @@ export function openIndexer(
     onRequest: telemetry.indexerAnswered,
   });
 }
+
+/** Without such a node nothing can prove that a stateful order never reached the chain. */
+export const WHY_NO_TX_INDEX =
+  'no validator that answers indexes transactions, so stateful orders cannot be proven absent: set tx_index = "kv" on a node of DYDX_VALIDATOR_URLS, or add one that has it';
 
 /** For a start that is refused and for a check that fails. */
 export function whyOtherChain(actual: string, chainId: string): string {

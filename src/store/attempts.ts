@@ -123,7 +123,7 @@ export async function startResends(db: Database, resends: readonly Resend[]): Pr
       RETURNING o.id
     )
     UPDATE order_attempts a SET transmissions = a.transmissions + 1
-    FROM d JOIN u ON u.id = d.id WHERE a.order_id = d.id AND a.attempt = d.attempt
+    FROM d JOIN u ON u.id = d.id WHERE a.order_id = d.id AND a.attempt = d.attempt AND a.included_height IS NULL
     RETURNING a.order_id AS id`.execute(db);
   return new Set(result.rows.map((row) => row.id));
 }

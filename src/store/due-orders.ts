@@ -8,6 +8,12 @@ import { repeatTransient } from './batcher.ts';
 import type { Database } from './database.ts';
 import { rowsAs } from './rows.ts';
 
+export type OpenTransaction = {
+  readonly hash: string;
+  /** the newest block that was known when it was signed: it is in none below */
+  readonly signedHeight: number;
+};
+
 export type ClaimedOrder = {
   readonly id: string;
   readonly tenantId: string;
@@ -42,8 +48,8 @@ export type ClaimedOrder = {
   readonly deadNonce: number | null;
   readonly includedHeight: number | null;
   readonly isDead: boolean;
-  /** of stateful orders: the transactions that were not shown absent */
-  readonly openHashes: readonly string[];
+  /** of stateful orders: the transactions whose fate was not shown */
+  readonly openTransactions: readonly OpenTransaction[];
   /** what was signed; null until the first signature */
   readonly content: SignedContent | null;
   readonly latestAttempt: {
@@ -53,6 +59,8 @@ export type ClaimedOrder = {
     readonly outcome: Outcome | null;
     readonly codespace: string | null;
     readonly code: number | null;
+    /** on chain, and refused there */
+    readonly isFailed: boolean;
     readonly txHash: string;
     readonly txBytes: Buffer;
   } | null;
@@ -137,7 +145,7 @@ export async function claimDue(
       deadNonce: numberOf(row.dead_nonce),
       includedHeight: numberOf(row.included_height),
       isDead: row.dead_height !== null,
-      openHashes: open.get(row.id) ?? [],
+      openTransactions: open.get(row.id) ?? [],
       content: contentOf(row),
       latestAttempt:
         attempt === undefined
@@ -149,6 +157,7 @@ export async function claimDue(
               outcome: attempt.outcome as Outcome | null,
               codespace: attempt.codespace,
               code: numberOf(attempt.code),
+              isFailed: attempt.included_code !== null && attempt.included_code !== '0',
               txHash: attempt.tx_hash,
               txBytes: attempt.tx_bytes,
             },
@@ -160,7 +169,7 @@ function numberOf(int8: string | null): number | null {
   return int8 === null ? null : Number(int8);
 }
 
-/** The hashes of stateful orders that may still be found on chain, by order. */
+/** What was signed for stateful orders and may still be found on chain, by order. */
 async function openTransactions(
   db: Database,
   claimed: readonly {
@@ -168,21 +177,25 @@ async function openTransactions(
     readonly nonce: string | null;
     readonly included_height: string | null;
   }[],
-): Promise<ReadonlyMap<string, readonly string[]>> {
+): Promise<ReadonlyMap<string, readonly OpenTransaction[]>> {
   const ids = claimed
     .filter((row) => row.nonce !== null && row.included_height === null)
     .map((row) => row.id);
   if (ids.length === 0) return new Map();
   const rows = await db
     .selectFrom('order_attempts')
-    .select(['order_id', 'tx_hash'])
+    .select(['order_id', 'tx_hash', 'signed_height'])
     .where('order_id', 'in', ids)
     .where('absent_height', 'is', null)
     .where('included_height', 'is', null)
     .orderBy('attempt', 'desc')
     .execute();
   const byOrder = Map.groupBy(rows, (row) => row.order_id);
-  return new Map([...byOrder].map(([id, attempts]) => [id, attempts.map((row) => row.tx_hash)]));
+  const openOf = (row: (typeof rows)[number]) => ({
+    hash: row.tx_hash,
+    signedHeight: Number(row.signed_height),
+  });
+  return new Map([...byOrder].map(([id, attempts]) => [id, attempts.map(openOf)]));
 }
 
 type ContentColumns = {

@@ -1,5 +1,6 @@
-// All markets by ticker, refreshed from the indexer. Invariant: a failed or empty refresh changes nothing; the
-// last good table stays, because grids hardly ever change and a missing market would refuse good orders.
+// All markets by ticker, refreshed from the indexer. Invariants: what an answer leaves out, or holds unreadably, stays as
+// it was, because grids hardly ever change and a missing market would refuse good orders; but its price ages: how fresh
+// a market is, is known of each by itself.
 import type { Market } from '../core/market.ts';
 import { createPollLoop } from '../core/poll-loop.ts';
 import type { Indexer } from '../core/ports.ts';
@@ -11,8 +12,10 @@ export type MarketTable = {
   readonly stop: () => Promise<void>;
   readonly get: (ticker: string) => Market | undefined;
   readonly all: () => readonly Market[];
-  /** When the indexer last answered (local clock); undefined while there is only a stored copy. */
-  readonly loadedAtMs: () => number | undefined;
+  /** When the row of this market was last asked for (performance.now); undefined while there is only a stored copy. */
+  readonly loadedAtMs: (ticker: string) => number | undefined;
+  /** Whether its oracle price is no older than that; never by a stored copy. */
+  readonly isFresh: (ticker: string, maxAgeMs: number) => boolean;
   /** Starts from a stored copy; a table that was already loaded is newer and stays. */
   readonly seed: (markets: readonly Market[]) => void;
   /** Resolves when there is a table, seeded or loaded; rejects after timeoutMs (30 s) with the last error. */
@@ -33,22 +36,22 @@ export function createMarketTable(options: MarketTableOptions): MarketTable {
   const { indexer, intervalMs, onError, onRefresh } = options;
   const readiness = createReadiness();
   let table: ReadonlyMap<string, Market> = new Map();
-  let loadedAtMs: number | undefined;
+  const loadedAtMs = new Map<string, number>();
   let failures = 0;
   let lastError: unknown;
 
   function replace(markets: readonly Market[]): void {
-    // What one answer leaves out, or holds unreadably, stays as it was.
     table = new Map([...table, ...markets.map((market) => [market.ticker, market] as const)]);
     readiness.markReady();
   }
 
   const loop = createPollLoop(async () => {
+    const askedMs = performance.now();
     try {
       const markets = await indexer.markets();
       if (markets.length === 0) throw new IndexerError('the indexer lists no market');
       replace(markets);
-      loadedAtMs = Date.now();
+      for (const { ticker } of markets) loadedAtMs.set(ticker, askedMs);
       failures = 0;
       onRefresh?.(markets);
       return intervalMs;
@@ -64,9 +67,13 @@ export function createMarketTable(options: MarketTableOptions): MarketTable {
     stop: loop.stop,
     get: (ticker) => table.get(ticker),
     all: () => [...table.values()],
-    loadedAtMs: () => loadedAtMs,
+    loadedAtMs: (ticker) => loadedAtMs.get(ticker),
+    isFresh: (ticker, maxAgeMs) => {
+      const atMs = loadedAtMs.get(ticker);
+      return atMs !== undefined && performance.now() - atMs <= maxAgeMs;
+    },
     seed: (markets) => {
-      if (loadedAtMs === undefined && markets.length > 0) replace(markets);
+      if (loadedAtMs.size === 0 && markets.length > 0) replace(markets);
     },
     ready: (timeoutMs = 30_000) =>
       readiness.wait(timeoutMs, () => {

@@ -1,7 +1,8 @@
 // Which of several nodes are asked, and in which order. PURE: what was seen of each → judgement. A node that is behind,
-// catching up, silent or on another chain is asked for nothing while another one is fine.
+// catching up, silent or ahead of the clock is asked for nothing while another one is fine; one of another chain never.
 import type { Block } from '../core/ports.ts';
 import type { NodeStatus } from './node-status.ts';
+import { whyFromFuture, whyNoWitness } from './witness.ts';
 
 /** What is known of one node. */
 export type SeenNode = {
@@ -19,40 +20,50 @@ export type SeenNode = {
 /** Too low: nodes take turns being behind, a block reaches them within a second. Too high: signed for an old height. */
 const MAX_BEHIND_BLOCKS = 2;
 
-/** @param chainId on which all of them were when they were last compared; undefined: never yet */
-export function whyUnhealthy(node: SeenNode, chainId: string | undefined): string | undefined {
+/** What the statuses are held against. */
+export type Expected = {
+  /** that is configured */
+  readonly chainId: string;
+  /** local clock, unix ms */
+  readonly nowMs: number;
+};
+
+export function whyUnhealthy(node: SeenNode, { chainId, nowMs }: Expected): string | undefined {
   const { host, status, failure, newestWhenAsked } = node;
   if (failure !== undefined) return failure;
   // Nobody has asked it yet: nothing speaks against it.
   if (status === undefined) return undefined;
-  if (chainId !== undefined && status.chainId !== chainId) return `${host} is on chain ${status.chainId}`;
-  if (status.isCatchingUp) return `${host} is catching up`;
+  const why = whyNoWitness(host, status, chainId, nowMs);
+  if (why !== undefined) return why;
   const behind = (newestWhenAsked?.height ?? 0) - status.block.height;
   return behind > MAX_BEHIND_BLOCKS ? `${host} is ${behind} blocks behind` : undefined;
 }
 
 /**
- * The newest block that a node tells which answers and follows. Later blocks have later times: of two nodes that
- * contradict each other in this, the one with the later time is believed. One that is alone ahead is believed as if it
- * were the only one: whoever uses the height must bear a wrong one anyway.
+ * The newest block that a node tells whose word counts. Later blocks have later times: of two nodes that contradict each
+ * other in this, the one with the later time is believed, unless that time has not come yet. One that is alone ahead is
+ * believed as if it were the only one: whoever uses the height must bear a wrong one anyway.
  */
-export function newestBlock(nodes: readonly SeenNode[], chainId: string | undefined): Block | undefined {
+export function newestBlock(nodes: readonly SeenNode[], expected: Expected): Block | undefined {
   return nodes
-    .filter(({ failure }) => failure === undefined)
-    .flatMap(({ status }) => status ?? [])
-    .filter((status) => !status.isCatchingUp && (chainId === undefined || status.chainId === chainId))
-    .map(({ block }) => block)
+    .filter((node) => node.failure === undefined && isWitness(node, expected))
+    .flatMap(({ status }) => status?.block ?? [])
     .toSorted((one, other) => other.time.getTime() - one.time.getTime() || other.height - one.height)[0];
 }
 
-/** Healthy ones, fastest first; when there is none all of them, the one with the newest block first. */
+/**
+ * Healthy ones, fastest first; when there is none all that were not seen on another chain, the one with the newest block
+ * that can be believed first.
+ */
 export function rankNodes<Node extends SeenNode>(
   nodes: readonly Node[],
-  chainId: string | undefined,
+  expected: Expected,
 ): readonly Node[] {
-  const healthy = nodes.filter((node) => whyUnhealthy(node, chainId) === undefined);
+  const healthy = nodes.filter((node) => whyUnhealthy(node, expected) === undefined);
   if (healthy.length > 0) return healthy.toSorted((one, other) => speedClass(one) - speedClass(other));
-  return nodes.toSorted((one, other) => heightOf(other) - heightOf(one));
+  return nodes
+    .filter(({ status }) => status === undefined || status.chainId === expected.chainId)
+    .toSorted((one, other) => heightOf(other, expected) - heightOf(one, expected));
 }
 
 /** What a busy machine adds to a round trip now and then. */
@@ -66,6 +77,12 @@ function speedClass({ latencyMs = 0 }: SeenNode): number {
   return Math.round(Math.log2(1 + latencyMs / NOISE_MS));
 }
 
-function heightOf({ status }: SeenNode): number {
-  return status?.block.height ?? 0;
+function heightOf({ status }: SeenNode, { nowMs }: Expected): number {
+  return status === undefined || whyFromFuture(status.block.time, nowMs) !== undefined
+    ? 0
+    : status.block.height;
+}
+
+function isWitness({ host, status }: SeenNode, { chainId, nowMs }: Expected): boolean {
+  return status !== undefined && whyNoWitness(host, status, chainId, nowMs) === undefined;
 }

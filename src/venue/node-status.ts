@@ -9,9 +9,16 @@ export type NodeStatus = {
   readonly block: Block;
   /** Still syncing: it knows old blocks only. */
   readonly isCatchingUp: boolean;
+  /** Its oldest block: it was synced from a snapshot, or has pruned what was before. undefined: it does not say. */
+  readonly earliestHeight: number | undefined;
   /** Whether it can tell where a transaction is. */
   readonly isIndexing: boolean;
 };
+
+const HEIGHT = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .transform(Number);
 
 const STATUS = z
   .object({
@@ -20,10 +27,8 @@ const STATUS = z
       other: z.object({ tx_index: z.string().optional() }).optional(),
     }),
     sync_info: z.object({
-      latest_block_height: z
-        .string()
-        .regex(/^\d{1,15}$/)
-        .transform(Number),
+      latest_block_height: HEIGHT,
+      earliest_block_height: HEIGHT.optional(),
       latest_block_time: z
         .string()
         .transform((text) => new Date(text))
@@ -36,6 +41,7 @@ const STATUS = z
       chainId: node_info.network,
       block: { height: sync_info.latest_block_height, time: sync_info.latest_block_time },
       isCatchingUp: sync_info.catching_up === true,
+      earliestHeight: sync_info.earliest_block_height,
       isIndexing: node_info.other?.tx_index === 'on',
     }),
   );

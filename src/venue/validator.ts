@@ -1,5 +1,6 @@
-// One validator, one HTTP round trip a call. broadcast never throws and never guesses: only a well-formed CheckTx
-// answer is one, and only a request that never reached a socket is "not sent".
+// One validator. broadcast never throws and never guesses: only a well-formed CheckTx answer is one, and only a request
+// that never reached a socket is "not sent". What is evidence is asked for only after a status whose word counts
+// (witness.ts).
 // Source: cometbft rpc/core (mempool.go, status.go, abci.go).
 import type { BroadcastAnswer, Validator } from '../core/ports.ts';
 import { findTx } from './find-tx.ts';
@@ -12,14 +13,19 @@ import {
   askStatefulOrder,
 } from './node-queries.ts';
 import { askStatus, type NodeStatus } from './node-status.ts';
+import { whyNoWitness } from './witness.ts';
 
 export type ValidatorOptions = {
   /** RPC base URL, e.g. https://rpc.example.org:443 */
   readonly url: string;
+  /** that is configured: a node of another chain is no evidence of anything */
+  readonly chainId: string;
   /** Deadline of every call, see http.ts. Above the node's own CheckTx time, below the queue's lock time. */
   readonly timeoutMs: number;
   /** Sockets at most; at least rate × latency. Default 256. */
   readonly connections?: number;
+  /** local clock, unix ms: the time of a block is compared with it */
+  readonly now?: () => number;
 };
 
 /** What validators.ts, which has several of them, needs beside the port. */
@@ -29,9 +35,18 @@ export type ValidatorNode = Validator & {
   readonly close: () => Promise<void>;
 };
 
-export function createValidator({ url, timeoutMs, connections = 256 }: ValidatorOptions): ValidatorNode {
+export function createValidator(options: ValidatorOptions): ValidatorNode {
+  const { url, chainId, timeoutMs, connections = 256, now = Date.now } = options;
   const rpc = createJsonRpc({ url, timeoutMs, connections });
   const { host } = rpc;
+
+  async function askWitness(): Promise<NodeStatus> {
+    const status = await askStatus(rpc);
+    const why = whyNoWitness(host, status, chainId, now());
+    if (why !== undefined) throw new Error(why);
+    return status;
+  }
+
   return {
     host,
     status: () => askStatus(rpc),
@@ -42,17 +57,15 @@ export function createValidator({ url, timeoutMs, connections = 256 }: Validator
       return readBroadcast(await rpc.post(body, mayLeave));
     },
 
-    latestBlock: async () => {
-      const { block, isCatchingUp } = await askStatus(rpc);
-      // A node that is still syncing knows old blocks only; its height would make every order expire early.
-      if (isCatchingUp) throw new Error(`${host} is catching up, its height is not the chain's`);
-      return block;
-    },
-
+    latestBlock: async () => (await askWitness()).block,
     chainId: async () => (await askStatus(rpc)).chainId,
     accountNumber: (address) => askAccountNumber(rpc, address),
-    findTx: (hash) => findTx(rpc, hash),
-    statefulOrder: (id, minHeight) => askStatefulOrder(rpc, id, minHeight),
+    findTx: (hash, sinceHeight) => findTx(rpc, askWitness, hash, sinceHeight),
+    indexesTransactions: async () => (await askStatus(rpc)).isIndexing,
+    statefulOrder: async (id, minHeight) => {
+      await askWitness();
+      return askStatefulOrder(rpc, id, minHeight);
+    },
     blockRateLimits: () => askBlockRateLimits(rpc),
     equityTiers: () => askEquityTiers(rpc),
     authenticators: (owner) => askAuthenticators(rpc, owner),

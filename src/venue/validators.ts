@@ -1,14 +1,17 @@
-// One validator out of several: every latestBlock asks all of them how they are, and whatever else is asked goes to
-// those that are fine (node-health.ts). None of them can hold up the others: each has its own deadline.
+// One validator out of one or more: every latestBlock asks all of them how they are, and whatever else is asked goes to
+// those that are fine (node-health.ts), never to one that is not known to be on the configured chain. None of them can
+// hold up the others: each has its own deadline.
 import type { BroadcastAnswer, Validator } from '../core/ports.ts';
-import { newestBlock, rankNodes, type SeenNode, whyUnhealthy } from './node-health.ts';
+import { type Expected, newestBlock, rankNodes, type SeenNode, whyUnhealthy } from './node-health.ts';
 import { createValidator, type ValidatorNode, type ValidatorOptions } from './validator.ts';
 
 export type ValidatorsOptions = Omit<ValidatorOptions, 'url'> & {
-  /** RPC base URLs of nodes of one chain, at least one */
+  /** RPC base URLs of nodes of the chain, at least one */
   readonly urls: readonly string[];
   /** Of several: a node is asked for nothing any more, or is asked again. */
   readonly onNodeChange?: ((host: string, isHealthy: boolean, why: string) => void) | undefined;
+  /** onNodeChange is called once in so long for each node, with what is so by then. Default: a minute. */
+  readonly quietMs?: number;
 };
 
 export type ClosableValidator = Validator & { readonly close: () => Promise<void> };
@@ -22,36 +25,49 @@ const SILENT_MS = 1_000;
 /** Weight of the newest round trip. */
 const SMOOTHING = 0.2;
 
-export function createValidators({ urls, onNodeChange, ...options }: ValidatorsOptions): ClosableValidator {
-  const nodes = urls.map((url) => createValidator({ ...options, url }));
-  const [only, ...others] = nodes;
-  if (only === undefined) throw new Error('no validator: give at least one URL');
-  return others.length === 0 ? only : createPool(nodes, onNodeChange);
+/** A node that flaps is one line a minute, not one a poll. */
+const QUIET_MS = 60_000;
+
+export function createValidators({ urls, ...options }: ValidatorsOptions): ClosableValidator {
+  if (urls.length === 0) throw new Error('no validator: give at least one URL');
+  return createPool(
+    urls.map((url) => createValidator({ ...options, url })),
+    options,
+  );
 }
 
 type Watched = { -readonly [Field in keyof SeenNode]: SeenNode[Field] } & {
   readonly node: ValidatorNode;
   /** true once it has answered */
   question: Promise<boolean> | undefined;
-  isHealthy: boolean;
+  /** what onNodeChange was last told, and when (performance.now) */
+  told: { readonly isHealthy: boolean; readonly atMs: number };
 };
 
 function createPool(
   nodes: readonly ValidatorNode[],
-  onNodeChange: ValidatorsOptions['onNodeChange'],
+  options: Omit<ValidatorsOptions, 'urls'>,
 ): ClosableValidator {
+  const { chainId, now = Date.now, onNodeChange, quietMs = QUIET_MS } = options;
   const watched = nodes.map(watch);
-  let chainId: string | undefined;
-  let ranked: readonly Watched[] = watched;
+  let ranked: readonly Watched[] = [];
+
+  const expected = (): Expected => ({ chainId, nowMs: now() });
 
   function judge(): void {
-    ranked = rankNodes(watched, chainId);
-    for (const node of watched) {
-      const why = whyUnhealthy(node, chainId);
-      if (node.isHealthy === (why === undefined)) continue;
-      node.isHealthy = why === undefined;
-      onNodeChange?.(node.host, node.isHealthy, why ?? 'it answers and follows the chain');
-    }
+    const held = expected();
+    const known = watched.filter(({ status }) => status !== undefined);
+    ranked = rankNodes(known, held);
+    // Nobody is left out where there is only one: its errors tell.
+    if (watched.length > 1) for (const node of watched) tell(node, whyUnhealthy(node, held));
+  }
+
+  function tell(node: Watched, why: string | undefined): void {
+    const isHealthy = why === undefined;
+    const atMs = performance.now();
+    if (node.told.isHealthy === isHealthy || atMs - node.told.atMs < quietMs) return;
+    node.told = { isHealthy, atMs };
+    onNodeChange?.(node.host, isHealthy, why ?? 'it answers and follows the chain');
   }
 
   /** One question at a time: a silent node must not collect them. Never throws. */
@@ -65,7 +81,7 @@ function createPool(
 
   async function askOnce(seen: Watched): Promise<boolean> {
     const startedMs = performance.now();
-    const newestWhenAsked = newestBlock(watched, chainId);
+    const newestWhenAsked = newestBlock(watched, expected());
     const silence = setTimeout(() => {
       seen.failure = `${seen.host} has not answered for ${SILENT_MS} ms`;
       judge();
@@ -90,10 +106,17 @@ function createPool(
     if (answers === 0) throw new Error(watched.map(({ failure }) => failure).join('; '));
   }
 
+  /** Nodes of the chain, best first. Throws when there is none. */
+  async function askable(): Promise<readonly Watched[]> {
+    if (ranked.length === 0) await askAllHow(STRAGGLER_MS);
+    if (ranked.length === 0) throw new Error(whyNobody());
+    return ranked;
+  }
+
   /** The first that can say. Throws what the best node said when none can. */
   async function firstAnswer<Answer>(ask: (node: ValidatorNode) => Promise<Answer>): Promise<Answer> {
     const errors: unknown[] = [];
-    for (const { node } of ranked) {
+    for (const { node } of await askable()) {
       try {
         return await ask(node);
       } catch (error) {
@@ -105,19 +128,24 @@ function createPool(
 
   return {
     broadcast: async (bytes, mayLeave, turn = 0): Promise<BroadcastAnswer> => {
-      const seen = ranked[turn % ranked.length];
-      return seen?.node.broadcast(bytes, mayLeave) ?? { kind: 'not_sent', reason: 'no validator' };
+      let usable: readonly Watched[];
+      try {
+        usable = await askable();
+      } catch (error) {
+        return { kind: 'not_sent', reason: error instanceof Error ? error.message : String(error) };
+      }
+      const seen = usable[turn % usable.length];
+      return seen?.node.broadcast(bytes, mayLeave) ?? { kind: 'not_sent', reason: whyNobody() };
     },
 
     latestBlock: async () => {
       await askAllHow(STRAGGLER_MS);
-      const newest = newestBlock(watched, chainId);
-      if (newest === undefined) {
-        throw new Error(`no validator follows the chain: ${watched.map(describe).join('; ')}`);
-      }
+      const newest = newestBlock(watched, expected());
+      if (newest === undefined) throw new Error(whyNobody());
       return newest;
     },
 
+    // As the nodes say: whoever asks compares it with the configured one, at start and for health.
     chainId: async () => {
       await askAllHow(CHAIN_STRAGGLER_MS);
       const told = watched.flatMap(({ host, status, failure }) =>
@@ -129,13 +157,17 @@ function createPool(
         const places = told.map((one) => `${one.host} on ${one.chainId}`).join(', ');
         throw new Error(`the validators are on several chains, all must be nodes of one: ${places}`);
       }
-      chainId = first.chainId;
-      judge();
-      return chainId;
+      return first.chainId;
+    },
+
+    indexesTransactions: async () => {
+      await askAllHow(CHAIN_STRAGGLER_MS);
+      // By its newest answer: one that is away for a moment is set up well all the same.
+      return watched.some(({ status }) => status?.chainId === chainId && status.isIndexing);
     },
 
     accountNumber: (address) => firstAnswer((node) => node.accountNumber(address)),
-    findTx: (hash) => firstAnswer((node) => node.findTx(hash)),
+    findTx: (hash, sinceHeight) => firstAnswer((node) => node.findTx(hash, sinceHeight)),
     statefulOrder: (id, minHeight) => firstAnswer((node) => node.statefulOrder(id, minHeight)),
     blockRateLimits: () => firstAnswer((node) => node.blockRateLimits()),
     equityTiers: () => firstAnswer((node) => node.equityTiers()),
@@ -146,8 +178,12 @@ function createPool(
     },
   };
 
+  function whyNobody(): string {
+    return `no validator follows the chain: ${watched.map(describe).join('; ')}`;
+  }
+
   function describe(seen: Watched): string {
-    return whyUnhealthy(seen, chainId) ?? `${seen.host} has not answered yet`;
+    return whyUnhealthy(seen, expected()) ?? `${seen.host} has not answered yet`;
   }
 }
 
@@ -160,7 +196,7 @@ function watch(node: ValidatorNode): Watched {
     newestWhenAsked: undefined,
     latencyMs: undefined,
     question: undefined,
-    isHealthy: true,
+    told: { isHealthy: true, atMs: Number.NEGATIVE_INFINITY },
   };
 }
 

@@ -6,7 +6,10 @@ import { BTC_USD, type Json, parsed, restingInput } from '../core/builders.ts';
 const OFFERED = new Date('2026-03-04T05:06:07Z');
 const DOOR: Door = {
   findMarket: (ticker) => (ticker === BTC_USD.ticker ? BTC_USD : undefined),
-  accounts: new Set(['default', 'second']),
+  accounts: new Map([
+    ['default', { tenantId: 'default' }],
+    ['second', { tenantId: 'default' }],
+  ]),
   planSettings: { marketSlippagePpm: 10_000, iocGoodTilBlocks: 5 },
 };
 const offer = (input: Json, door: Partial<Door> = {}) => acceptIntent(input, OFFERED, { ...DOOR, ...door });
@@ -51,7 +54,7 @@ describe('an intent that is refused here and now is told apart, for it may have 
 
 test('the refusal of an account names those that are configured', () => {
   expect(offer({ ...restingInput, account: 'third' })).toMatchObject({
-    refusals: [{ reason: 'third is not configured; known: default, second' }],
+    refusals: [{ reason: 'third is not configured for tenant default; known: default, second' }],
   });
 });
 

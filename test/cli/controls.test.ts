@@ -125,7 +125,8 @@ describe('what cannot be meant is refused with what can', () => {
   test.each([
     [['halt'], /required option '--reason <text>'/],
     [['reduce', '--market', 'BTC-USD'], /required option '--reason <text>'/],
-    [['halt', '--reason', ''], /--reason .*text of 1 to 1000 characters/],
+    [['halt', '--reason', ''], /--reason .*text of 1 to 500 characters/],
+    [['limits', '--set', 'max_open_orders=1', '--reason', 'r'.repeat(501)], /text of 1 to 500 characters/],
     [['halt', '--reason', 'x', '--market', 'M'.repeat(51)], /--market .*1 to 50 characters/],
     [['halt', 'BTC-USD', '--reason', 'x'], /too many arguments/],
     [['limits', '--reason', 'x'], /give --set LIMIT=VALUE or --unset LIMIT/],

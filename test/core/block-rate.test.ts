@@ -3,12 +3,16 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   type Bucket,
+  blockMsBetween,
+  blocksToNext,
   bucketAt,
   bucketOf,
   DOCUMENTED_LIMITS,
   divide,
   MAX_LAG_BLOCKS,
   quarterOf,
+  retryMsOf,
+  TYPICAL_BLOCK_MS,
 } from '../../src/core/block-rate.ts';
 import type { BlockRateLimit } from '../../src/core/ports.ts';
 
@@ -29,6 +33,34 @@ test.each([
 test('all who see a height draw from the same bucket, and the next begins where it ends', () => {
   const bucket = { blocks: 104, points: 10 };
   expect([0, 103, 104, 207, 208].map((height) => bucketAt(bucket, height))).toEqual([0, 0, 1, 1, 2]);
+});
+
+test('so many blocks on begins the next bucket, and none before it', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 500 }), fc.nat(1_000_000), (blocks, height) => {
+      const bucket = { blocks, points: 1 };
+      const wait = blocksToNext(bucket, height);
+      expect(wait).toBeGreaterThanOrEqual(1);
+      expect(bucketAt(bucket, height + wait)).toBe(bucketAt(bucket, height) + 1);
+      expect(bucketAt(bucket, height + wait - 1)).toBe(bucketAt(bucket, height));
+    }),
+  );
+});
+
+test('blocks are measured by the chain’s clock, and taken for typical while they cannot be', () => {
+  const at = (height: number, ms: number) => ({ height, time: new Date(ms) });
+  expect(blockMsBetween(at(10, 0), at(60, 40_000))).toBe(800);
+  expect(blockMsBetween(at(10, 0), at(10, 0))).toBe(TYPICAL_BLOCK_MS);
+  expect(blockMsBetween(at(10, 50), at(11, 50))).toBe(TYPICAL_BLOCK_MS);
+});
+
+test.each([
+  [5, 800, 4_000],
+  [1, 20, 100],
+  [104, 1_000, 30_000],
+  [1, 1_234.6, 1_235],
+])('%i blocks of %f ms are waited for %i ms, between 100 and 30,000', (blocks, blockMs, ms) => {
+  expect(retryMsOf(blocks, blockMs)).toBe(ms);
 });
 
 describe('the sliding window of the chain', () => {

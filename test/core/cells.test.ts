@@ -8,10 +8,10 @@ import { CELLS, type Cell, KINDS, type Venue } from './cells.ts';
 
 const SETTINGS = { marketSlippagePpm: 10_000, iocGoodTilBlocks: 5 };
 
-/** The codes of the refusals, each once. */
-function codesOf(input: Json): string[] {
+/** Field and code of the refusals, each once. */
+function refusalsOf(input: Json): string[] {
   const result = parseIntent(input);
-  return result.ok ? [] : [...new Set(result.refusals.map(({ code }) => code))];
+  return result.ok ? [] : [...new Set(result.refusals.map(({ field, code }) => `${field} ${code}`))];
 }
 
 /** How the venue's classes end. 2026-03-05T00:00:00Z are 1772668800 s. */
@@ -35,10 +35,10 @@ function becomes({ input, kind }: Cell, venue: Venue): void {
   });
 }
 
-function isRefused({ input, timeInForce }: Cell, codes: readonly string[]): void {
-  const found = codesOf(input);
-  if (timeInForce === 'FOK') expect(found.slice(0, 1)).toEqual(codes);
-  else expect(found.toSorted()).toEqual(codes.toSorted());
+function isRefused({ input, timeInForce }: Cell, refusals: readonly string[]): void {
+  const found = refusalsOf(input);
+  if (timeInForce === 'FOK') expect(found.slice(0, 1)).toEqual(refusals);
+  else expect(found.toSorted()).toEqual(refusals.toSorted());
 }
 
 for (const { type } of KINDS) {
@@ -49,7 +49,8 @@ for (const { type } of KINDS) {
         const { class: name, timeInForce } = expected.venue;
         test(`${cell.name} becomes a ${name} ${timeInForce} order`, () => becomes(cell, expected.venue));
       } else {
-        test(`${cell.name} is refused: ${expected.codes.join(', ')}`, () => isRefused(cell, expected.codes));
+        const { refusals } = expected;
+        test(`${cell.name} is refused: ${refusals.join(', ')}`, () => isRefused(cell, refusals));
       }
     }
   });
@@ -86,8 +87,7 @@ describe('price and trigger_price', () => {
         const goodTil = type === 'LIMIT' ? { good_til_blocks: 1 } : {};
         const time = takesTrigger ? { good_til_time: '2026-03-05T00:00:00Z' } : {};
         const base = { client_id: 'c', market: 'BTC-USD', side: 'BUY', size: '1', type };
-        const result = parseIntent({ ...base, ...goodTil, ...time, ...prices });
-        const found = result.ok ? [] : result.refusals.map(({ field, code }) => `${field} ${code}`);
+        const found = refusalsOf({ ...base, ...goodTil, ...time, ...prices });
         expect(found).toEqual(wrong);
       });
     }

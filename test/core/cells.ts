@@ -20,67 +20,66 @@ const GOOD_TIL = {
   both: { good_til_blocks: 10, good_til_time: GOOD_TIL_TIME },
 } as const satisfies Readonly<Record<string, Json>>;
 
-// A cell is what the order is at the venue (its class and the time in force that is signed), or the codes that refuse it:
-// 48 FOK is retired, 9003 reduce-only without IOC, 3002 long-term and IOC, 44 two times in force, all of codespace
-// clob; `schema` for what the venue has no word for. FOK is refused first, whatever else is wrong.
+// A cell is what the order is at the venue (its class and the time in force that is signed), or what it is refused for
+// (REFUSALS). FOK is refused first, whatever else is wrong.
 const LIMIT = `
-                plain       post_only         reduce_only       both
-  GTT neither   schema      schema            schema+9003       schema+9003
-  GTT blocks    short/GTT   short/POST_ONLY   9003              9003
-  GTT time      long/GTT    long/POST_ONLY    9003              9003
-  GTT both      schema      schema            schema+9003       schema+9003
-  IOC neither   short/IOC   44                short/IOC         44
-  IOC blocks    schema      schema+44         schema            schema+44
-  IOC time      3002        3002+44           3002              3002+44
-  IOC both      schema+3002 schema+3002+44    schema+3002       schema+3002+44
-  FOK neither   48          48                48                48
-  FOK blocks    48          48                48                48
-  FOK time      48          48                48                48
-  FOK both      48          48                48                48`;
+                plain         post_only          reduce_only        both
+  GTT neither   blocks        blocks             blocks+9003        blocks+9003
+  GTT blocks    short/GTT     short/POST_ONLY    9003               9003
+  GTT time      long/GTT      long/POST_ONLY     9003               9003
+  GTT both      blocks        blocks             blocks+9003        blocks+9003
+  IOC neither   short/IOC     44                 short/IOC          44
+  IOC blocks    blocks        blocks+44          blocks             blocks+44
+  IOC time      3002          3002+44            3002               3002+44
+  IOC both      blocks+3002   blocks+3002+44     blocks+3002        blocks+3002+44
+  FOK neither   48            48                 48                 48
+  FOK blocks    48            48                 48                 48
+  FOK time      48            48                 48                 48
+  FOK both      48            48                 48                 48`;
 /** Short-term IOC at a worst price, whatever its time_in_force says. */
 const MARKET = `
-                plain       post_only         reduce_only       both
-  GTT neither   short/IOC   44                short/IOC         44
-  GTT blocks    schema      schema+44         schema            schema+44
-  GTT time      3002        3002+44           3002              3002+44
-  GTT both      schema+3002 schema+3002+44    schema+3002       schema+3002+44
-  IOC neither   short/IOC   44                short/IOC         44
-  IOC blocks    schema      schema+44         schema            schema+44
-  IOC time      3002        3002+44           3002              3002+44
-  IOC both      schema+3002 schema+3002+44    schema+3002       schema+3002+44
-  FOK neither   48          48                48                48
-  FOK blocks    48          48                48                48
-  FOK time      48          48                48                48
-  FOK both      48          48                48                48`;
+                plain         post_only          reduce_only        both
+  GTT neither   short/IOC     44                 short/IOC          44
+  GTT blocks    blocks        blocks+44          blocks             blocks+44
+  GTT time      3002          3002+44            3002               3002+44
+  GTT both      blocks+3002   blocks+3002+44     blocks+3002        blocks+3002+44
+  IOC neither   short/IOC     44                 short/IOC          44
+  IOC blocks    blocks        blocks+44          blocks             blocks+44
+  IOC time      3002          3002+44            3002               3002+44
+  IOC both      blocks+3002   blocks+3002+44     blocks+3002        blocks+3002+44
+  FOK neither   48            48                 48                 48
+  FOK blocks    48            48                 48                 48
+  FOK time      48            48                 48                 48
+  FOK both      48            48                 48                 48`;
 const CONDITIONAL_LIMIT = `
-                plain       post_only         reduce_only       both
-  GTT neither   schema      schema            schema+9003       schema+9003
-  GTT blocks    schema      schema            schema+9003       schema+9003
-  GTT time      cond/GTT    cond/POST_ONLY    9003              9003
-  GTT both      schema      schema            schema+9003       schema+9003
-  IOC neither   schema      schema+44         schema            schema+44
-  IOC blocks    schema      schema+44         schema            schema+44
-  IOC time      cond/IOC    44                cond/IOC          44
-  IOC both      schema      schema+44         schema            schema+44
-  FOK neither   48          48                48                48
-  FOK blocks    48          48                48                48
-  FOK time      48          48                48                48
-  FOK both      48          48                48                48`;
+                plain         post_only          reduce_only        both
+  GTT neither   time          time               time+9003          time+9003
+  GTT blocks    blocks+time   blocks+time        blocks+time+9003   blocks+time+9003
+  GTT time      cond/GTT      cond/POST_ONLY     9003               9003
+  GTT both      blocks        blocks             blocks+9003        blocks+9003
+  IOC neither   time          time+44            time               time+44
+  IOC blocks    blocks+time   blocks+time+44     blocks+time        blocks+time+44
+  IOC time      cond/IOC      44                 cond/IOC           44
+  IOC both      blocks        blocks+44          blocks             blocks+44
+  FOK neither   48            48                 48                 48
+  FOK blocks    48            48                 48                 48
+  FOK time      48            48                 48                 48
+  FOK both      48            48                 48                 48`;
 /** IOC at a worst price, whatever its time_in_force says. */
 const CONDITIONAL_MARKET = `
-                plain       post_only         reduce_only       both
-  GTT neither   schema      schema+44         schema            schema+44
-  GTT blocks    schema      schema+44         schema            schema+44
-  GTT time      cond/IOC    44                cond/IOC          44
-  GTT both      schema      schema+44         schema            schema+44
-  IOC neither   schema      schema+44         schema            schema+44
-  IOC blocks    schema      schema+44         schema            schema+44
-  IOC time      cond/IOC    44                cond/IOC          44
-  IOC both      schema      schema+44         schema            schema+44
-  FOK neither   48          48                48                48
-  FOK blocks    48          48                48                48
-  FOK time      48          48                48                48
-  FOK both      48          48                48                48`;
+                plain         post_only          reduce_only        both
+  GTT neither   time          time+44            time               time+44
+  GTT blocks    blocks+time   blocks+time+44     blocks+time        blocks+time+44
+  GTT time      cond/IOC      44                 cond/IOC           44
+  GTT both      blocks        blocks+44          blocks             blocks+44
+  IOC neither   time          time+44            time               time+44
+  IOC blocks    blocks+time   blocks+time+44     blocks+time        blocks+time+44
+  IOC time      cond/IOC      44                 cond/IOC           44
+  IOC both      blocks        blocks+44          blocks             blocks+44
+  FOK neither   48            48                 48                 48
+  FOK blocks    48            48                 48                 48
+  FOK time      48            48                 48                 48
+  FOK both      48            48                 48                 48`;
 
 type Kind = {
   readonly type: OrderType;
@@ -139,8 +138,8 @@ export type Cell = {
   readonly timeInForce: TimeInForce;
   readonly goodTil: keyof typeof GOOD_TIL;
   readonly input: Json;
-  /** in no order */
-  readonly expected: { readonly venue: Venue } | { readonly codes: readonly string[] };
+  /** refusals: field and code, in no order */
+  readonly expected: { readonly venue: Venue } | { readonly refusals: readonly string[] };
 };
 
 const VENUES: Readonly<Record<string, Venue>> = {
@@ -152,6 +151,15 @@ const VENUES: Readonly<Record<string, Venue>> = {
   'cond/GTT': { class: 'conditional', timeInForce: 'GTT' },
   'cond/IOC': { class: 'conditional', timeInForce: 'IOC' },
   'cond/POST_ONLY': { class: 'conditional', timeInForce: 'POST_ONLY' },
+};
+/** The venue's own codes, and `schema` for what it has no word for: no end, two ends, or one of the wrong kind. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  '48': 'time_in_force clob/48', // FOK is retired
+  '9003': 'reduce_only clob/9003', // reduce-only needs IOC
+  '3002': 'good_til_time clob/3002', // what rests for long cannot be IOC
+  '44': 'post_only clob/44', // there is one time in force, POST_ONLY is another than IOC
+  blocks: 'good_til_blocks schema',
+  time: 'good_til_time schema',
 };
 const GOOD_TIL_NAMES = {
   neither: '',
@@ -196,7 +204,13 @@ function cellsOf(kind: Kind, [timeInForce, goodTil, ...cells]: readonly string[]
 function expectedOf(cell: string): Cell['expected'] {
   const venue = VENUES[cell];
   if (venue !== undefined) return { venue };
-  return { codes: cell.split('+').map((code) => (code === 'schema' ? code : `clob/${code}`)) };
+  return {
+    refusals: cell.split('+').map((word) => {
+      const refusal = REFUSALS[word];
+      if (refusal === undefined) throw new Error(`not a cell: ${cell}`);
+      return refusal;
+    }),
+  };
 }
 
 function isTimeInForce(text: string | undefined): text is TimeInForce {

@@ -104,9 +104,9 @@ test('over a tenant as such hold the controls that name neither account nor mark
   expect(over.map(({ reason }) => reason)).toEqual(['all', 'tenant']);
 });
 
-test('a limit is named with its scope and who set it', () => {
+test('a limit is named with its scope, and not with who changed the control last: it may have been its mode', () => {
   const [source] = limitSources([control({ market: 'BTC-USD', limits: { max_order_notional: '5' } })]);
-  expect(source?.nameOf('max_order_notional')).toBe('max_order_notional of market BTC-USD, set by alice');
+  expect(source?.nameOf('max_order_notional')).toBe('max_order_notional of market BTC-USD');
 });
 
 describe('what is stored', () => {

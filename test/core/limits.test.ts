@@ -18,7 +18,7 @@ import {
 } from '../../src/core/limits.ts';
 import { BTC_USD } from './builders.ts';
 
-const from = (limits: Limits, nameOf = (limit: string) => `${limit} of market BTC-USD, set by alice`) => [
+const from = (limits: Limits, nameOf = (limit: string) => `${limit} of market BTC-USD`) => [
   { limits, nameOf },
 ];
 type Order = Parameters<typeof whyBeyondOpen>[0];
@@ -45,7 +45,7 @@ test('of several limits the lowest holds, and is named', () => {
   expect(strictest(sources, 'max_order_notional')).toEqual({
     shown: '99.5',
     atoms: toAtoms('99.5'),
-    setting: 'max_order_notional of market BTC-USD, set by alice',
+    setting: 'max_order_notional of market BTC-USD',
   });
   expect(strictest(sources, 'max_open_orders')?.shown).toBe('1');
   expect(strictest(sources, 'max_exposure')).toBeUndefined();
@@ -61,7 +61,7 @@ test('no limit, no refusal, and nothing has to be known', () => {
 test('max_order_size', () => {
   expect(whyBeyondAlone(order, BTC_USD, from({ max_order_size: '2' }))).toBeUndefined();
   expect(whyBeyondAlone(order, BTC_USD, from({ max_order_size: '1.999999' }))).toEqual(
-    refusal('size', 'size 2 is above 1.999999 (max_order_size of market BTC-USD, set by alice)'),
+    refusal('size', 'size 2 is above 1.999999 (max_order_size of market BTC-USD)'),
   );
 });
 
@@ -69,10 +69,7 @@ describe('max_order_notional', () => {
   test('of a control, and of a setting', () => {
     expect(whyBeyondAlone(order, BTC_USD, from({ max_order_notional: '120000' }))).toBeUndefined();
     expect(whyBeyondAlone(order, BTC_USD, from({ max_order_notional: '100000' }))).toEqual(
-      refusal(
-        'size',
-        'notional 120000 USD is above 100000 (max_order_notional of market BTC-USD, set by alice)',
-      ),
+      refusal('size', 'notional 120000 USD is above 100000 (max_order_notional of market BTC-USD)'),
     );
     const setting = from({ max_order_notional: '119999.99' }, () => 'MAX_ORDER_NOTIONAL');
     expect(whyBeyondAlone(order, BTC_USD, setting)?.reason).toBe(
@@ -88,6 +85,22 @@ describe('max_order_notional', () => {
     expect(
       whyBeyondAlone({ ...order, price: '1' }, BTC_USD, from({ max_order_notional: '2' })),
     ).toBeUndefined();
+  });
+
+  test.each([
+    ['a TAKE_PROFIT_LIMIT whose trigger is met, by the oracle', 'TAKE_PROFIT_LIMIT', '100', '120000'],
+    ['a STOP_LIMIT far below the market, by the oracle', 'STOP_LIMIT', '100', '120000'],
+    ['a TAKE_PROFIT_LIMIT that waits, by its trigger', 'TAKE_PROFIT_LIMIT', '80000', '160000'],
+  ] as const)('a conditional SELL is worth what it may bring: %s', (_, type, triggerPrice, worth) => {
+    const placement: Order = { ...sell, type, triggerPrice, price: '95' };
+    expect(whyBeyondAlone(placement, BTC_USD, from({ max_order_notional: worth }))).toBeUndefined();
+    const less = from({ max_order_notional: String(Number(worth) - 1) });
+    expect(whyBeyondAlone(placement, BTC_USD, less)?.reason).toContain(`notional ${worth} USD`);
+  });
+
+  test('a conditional BUY costs its own price at most', () => {
+    const placement: Order = { ...order, type: 'TAKE_PROFIT_LIMIT', triggerPrice: '90000', price: '50' };
+    expect(whyBeyondAlone(placement, BTC_USD, from({ max_order_notional: '100' }))).toBeUndefined();
   });
 
   test('a SELL above the market, or without an oracle price, is worth its own price', () => {
@@ -111,18 +124,48 @@ describe('price_collar_ppm', () => {
     expect(whyBeyondAlone({ ...order, side, type, price: beyond }, BTC_USD, collar)).toEqual(
       refusal(
         'price',
-        `price ${beyond} is ${where}, 50000 ppm from the oracle price 60000 (price_collar_ppm of market BTC-USD, set by alice)`,
+        `price ${beyond} is ${where}, 50000 ppm from the oracle price 60000 (price_collar_ppm of market BTC-USD)`,
       ),
     );
   });
 
-  test.each(['STOP_MARKET', 'STOP_LIMIT', 'TAKE_PROFIT_MARKET', 'TAKE_PROFIT_LIMIT'] as const)(
-    'a %s at most so far from its trigger price, wherever the oracle is',
-    (type) => {
-      const conditional: Order = { ...sell, type, triggerPrice: '40000' };
-      expect(whyBeyondAlone({ ...conditional, price: '38000' }, BTC_USD, collar)).toBeUndefined();
-      expect(whyBeyondAlone({ ...conditional, price: '37999' }, BTC_USD, collar)?.reason).toMatch(
-        /^price 37999 is below 38000, 50000 ppm from the trigger price 40000 /,
+  test.each([
+    ['STOP_MARKET', 'SELL', '40000', '38000', '37999', 'below 38000'],
+    ['STOP_LIMIT', 'SELL', '59999.9', '56999.905', '56999.9', 'below 56999.905'],
+    ['TAKE_PROFIT_MARKET', 'SELL', '60000.1', '57000.095', '57000.09', 'below 57000.095'],
+    ['TAKE_PROFIT_LIMIT', 'SELL', '80000', '76000', '75999', 'below 76000'],
+    ['STOP_MARKET', 'BUY', '80000', '84000', '84000.1', 'above 84000'],
+    ['STOP_LIMIT', 'BUY', '60000.1', '63000.105', '63000.2', 'above 63000.105'],
+    ['TAKE_PROFIT_MARKET', 'BUY', '59999.9', '62999.895', '62999.9', 'above 62999.895'],
+    ['TAKE_PROFIT_LIMIT', 'BUY', '40000', '42000', '42000.1', 'above 42000'],
+  ] as const)(
+    'a %s %s that waits for %s at most so far from that, wherever the oracle is',
+    (type, side, triggerPrice, at, beyond, where) => {
+      const conditional: Order = { ...order, side, type, triggerPrice };
+      expect(whyBeyondAlone({ ...conditional, price: at }, BTC_USD, collar)).toBeUndefined();
+      expect(whyBeyondAlone({ ...conditional, price: beyond }, BTC_USD, collar)?.reason).toContain(
+        `price ${beyond} is ${where}, 50000 ppm from the trigger price ${triggerPrice} (`,
+      );
+    },
+  );
+
+  test.each([
+    ['STOP_MARKET', 'SELL', '60000', '56999.9'],
+    ['STOP_LIMIT', 'SELL', '90000', '56999.9'],
+    ['TAKE_PROFIT_MARKET', 'SELL', '60000', '56999.9'],
+    ['TAKE_PROFIT_LIMIT', 'SELL', '100', '95'],
+    ['STOP_MARKET', 'BUY', '60000', '63000.1'],
+    ['STOP_LIMIT', 'BUY', '100', '63000.1'],
+    ['TAKE_PROFIT_MARKET', 'BUY', '126000', '126000'],
+    ['TAKE_PROFIT_LIMIT', 'BUY', '60000', '63000.1'],
+  ] as const)(
+    'a %s %s whose trigger price %s is met at most so far from the oracle price',
+    (type, side, triggerPrice, beyond) => {
+      const conditional: Order = { ...order, side, type, triggerPrice };
+      const edge = side === 'BUY' ? '63000' : '57000';
+      expect(whyBeyondAlone({ ...conditional, price: edge }, BTC_USD, collar)).toBeUndefined();
+      expect(whyBeyondAlone({ ...conditional, price: beyond }, BTC_USD, collar)?.reason).toMatch(
+        /ppm from the oracle price 60000 /,
       );
     },
   );
@@ -134,10 +177,12 @@ describe('price_collar_ppm', () => {
 
   test('without a price to hold it against nothing passes', () => {
     for (const oraclePrice of ['', '0', '-1', '1e3']) {
+      const stop: Order = { ...order, type: 'STOP_LIMIT', triggerPrice: '60000' };
+      expect(whyBeyondAlone(stop, { ...BTC_USD, oraclePrice }, collar)?.reason).toMatch(/no usable oracle/);
       expect(whyBeyondAlone(order, { ...BTC_USD, oraclePrice }, collar)).toEqual(
         refusal(
           'price',
-          `there is no usable oracle price ${oraclePrice} to hold it against (price_collar_ppm of market BTC-USD, set by alice)`,
+          `there is no usable oracle price ${oraclePrice} to hold it against (price_collar_ppm of market BTC-USD)`,
         ),
       );
     }
@@ -177,7 +222,7 @@ describe('max_exposure', () => {
     expect(beyond(order, standing({ position: '5', openBuys: '3.5' }))).toEqual(
       refusal(
         'size',
-        'exposure of account default in BTC-USD would be 630000 USD, above 600000 (max_exposure of market BTC-USD, set by alice)',
+        'exposure of account default in BTC-USD would be 630000 USD, above 600000 (max_exposure of market BTC-USD)',
       ),
     );
     expect(beyond(sell, standing({ position: '-5', openSells: '3.5' }))?.reason).toMatch(/630000 USD/);
@@ -205,8 +250,8 @@ test('an oracle price of long ago decides about what is held against it, and not
     [order, sell, stop, reduceOnly].map((placement) => needsOracle(placement, from(limits)));
   expect(asked({ max_order_size: '1', max_open_orders: 1 })).toEqual([false, false, false, false]);
   expect(asked({ max_exposure: '1' })).toEqual([true, true, true, false]);
-  expect(asked({ price_collar_ppm: 1 })).toEqual([true, true, false, true]);
-  expect(asked({ max_order_notional: '1' })).toEqual([false, true, false, false]);
+  expect(asked({ price_collar_ppm: 1 })).toEqual([true, true, true, true]);
+  expect(asked({ max_order_notional: '1' })).toEqual([false, true, true, false]);
 });
 
 test('too many intents are told how many, and by what', () => {

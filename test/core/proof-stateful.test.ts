@@ -44,6 +44,10 @@ const lost = statefulAttempt({ txBytes: FIRST, absent: ABSENT });
 const again = { txBytes: SECOND, nonce: NONCE + 60_000, signedHeight: 105 };
 const lostAgain = statefulAttempt({ ...again, absent: ABSENT_TOO });
 const failedAgain = statefulAttempt({ ...again, included: { height: 106, code: 3007 } });
+/** On chain, refused before its nonce was taken: that says no less than absence. */
+const refusedOnChain = statefulAttempt({ txBytes: FIRST, included: { height: 102, code: 32 } });
+/** The same nonce with another memo. */
+const sibling = { txBytes: Uint8Array.of(3), signedHeight: 101 };
 const refusedNonce = { outcome: 'refused', codespace: 'sdk', code: 32, transmissions: 2 } as const;
 const nonceRefusal = { codespace: 'sdk', code: 32, log: 'account sequence mismatch' };
 
@@ -126,6 +130,47 @@ const CASES: Readonly<Record<string, readonly [OrderStatus, string, StoredOrder]
   ],
   'never on chain': ['EXPIRED', 'never on chain', ends({ death: NEVER }, [lost])],
   'never on chain with two nonces': ['EXPIRED', 'never on chain', ends({ death: NEVER }, [lost, lostAgain])],
+  'failed in its block with its second nonce, after the first was refused on chain': [
+    'REJECTED',
+    'clob/3007',
+    ends({ death: failedAt(failedAgain) }, [refusedOnChain, failedAgain]),
+  ],
+  'failed in its block, after a sibling was refused on chain': [
+    'REJECTED',
+    'clob/3007',
+    ends({ death: failedAt(failed) }, [
+      failed,
+      statefulAttempt({ ...sibling, included: { height: 102, code: 32 } }),
+    ]),
+  ],
+  'removed, with a second nonce after the first was refused on chain': [
+    'CANCELLED',
+    'removed_by_venue',
+    ends({ death: REMOVED }, [
+      refusedOnChain,
+      statefulAttempt({ ...again, included: { height: 106, code: 0 } }),
+    ]),
+  ],
+  'refused on chain, and not wanted any more': [
+    'EXPIRED',
+    'never on chain',
+    ends({ death: NEVER }, [refusedOnChain]),
+  ],
+  'refused on chain, its sibling never there': [
+    'EXPIRED',
+    'never on chain',
+    ends({ death: NEVER }, [refusedOnChain, statefulAttempt({ ...sibling, absent: ABSENT })]),
+  ],
+  'refused on chain, its second nonce never there': [
+    'EXPIRED',
+    'never on chain',
+    ends({ death: NEVER }, [refusedOnChain, lostAgain]),
+  ],
+  'refused on chain with both of its nonces, after a cancel': [
+    'CANCELLED',
+    'cancelled',
+    ends({ ...CANCELLED, death: NEVER }, [refusedOnChain, failedAgain]),
+  ],
   'never on chain, an IOC': ['EXPIRED', 'never on chain', ends({ ...IOC, death: NEVER }, [lost])],
   'never on chain after a cancel': ['CANCELLED', 'cancelled', ends({ ...CANCELLED, death: NEVER }, [lost])],
   'never on chain, its nonce refused': [
@@ -213,12 +258,26 @@ type Mutation = (rows: StoredOrder) => StoredOrder | undefined;
 const withOrder =
   (changes: Partial<ProvenOrder>): Mutation =>
   (rows) => ({ ...rows, order: { ...rows.order, ...changes } });
-const withFirst =
+const withThe =
+  (isMeant: (attempt: ProvenAttempt) => boolean, changes: Partial<ProvenAttempt>): Mutation =>
+  (rows) => {
+    const meant = rows.attempts.find(isMeant);
+    if (meant === undefined) return undefined;
+    const attempts = rows.attempts.map((each) => (each === meant ? { ...each, ...changes } : each));
+    return { ...rows, attempts };
+  };
+const withFirst = (changes: Partial<ProvenAttempt>) => withThe(() => true, changes);
+/** Of the first one that is on no block. */
+const withLost = (changes: Partial<ProvenAttempt>) => withThe(({ absent }) => absent !== undefined, changes);
+const withCarriedOut = (changes: Partial<ProvenAttempt>) =>
+  withThe(({ included }) => included?.code === 0, changes);
+/** Of one that another nonce came after. */
+const withEarlier =
   (changes: Partial<ProvenAttempt>): Mutation =>
-  (rows) => ({
-    ...rows,
-    attempts: rows.attempts.map((attempt, index) => (index === 0 ? { ...attempt, ...changes } : attempt)),
-  });
+  (rows) => {
+    const last = Math.max(...rows.attempts.map(({ nonce }) => nonce ?? 0));
+    return withThe(({ nonce }) => nonce !== null && nonce < last, changes)(rows);
+  };
 const withEvidence =
   (change: (resolution: Resolution & { rule: 'dead' }) => Resolution): Mutation =>
   (rows) => {
@@ -291,11 +350,11 @@ describe('a single change of the rows is found:', () => {
     ),
     'expired without any good_til_time': ofCause('expired', withOrder({ goodTilTime: null })),
 
-    'removed without inclusion': ofCause('removed', withFirst({ included: undefined })),
+    'removed without inclusion': ofCause('removed', withCarriedOut({ included: undefined })),
     'removed before its inclusion': withDeath('removed', { height: 101 }),
     'removed after a transaction that failed': ofCause(
       'removed',
-      withFirst({ included: { height: 102, code: 3007 } }),
+      withCarriedOut({ included: { height: 102, code: 3007 } }),
     ),
 
     'failed, with another transaction': withDeath('failed', { tx_hash: 'B'.repeat(64) }),
@@ -325,12 +384,16 @@ describe('a single change of the rows is found:', () => {
     })),
     'failed, with a fill': ofCause('failed', withKnownFill),
 
-    'never on chain, but not shown absent': ofCause('never_included', withFirst({ absent: undefined })),
+    'never on chain, but not shown absent': ofCause('never_included', withLost({ absent: undefined })),
     'never on chain, absent at the last moment of the window only': ofCause(
       'never_included',
-      withFirst({ absent: { height: 104, time: new Date(NONCE + 30_000) } }),
+      withLost({ absent: { height: 104, time: new Date(NONCE + 30_000) } }),
     ),
-    'never on chain, with a later nonce': ofCause('never_included', withFirst({ nonce: NONCE + 10_000_000 })),
+    'never on chain, with an attempt that has no nonce': ofCause(
+      'never_included',
+      withFirst({ nonce: null }),
+    ),
+    'never on chain, with a later nonce': ofCause('never_included', withLost({ nonce: NONCE + 10_000_000 })),
     'never on chain, but included': ofCause(
       'never_included',
       withFirst({ included: { height: 102, code: 0 } }),
@@ -341,14 +404,17 @@ describe('a single change of the rows is found:', () => {
     })),
     'never on chain, with a fill': ofCause('never_included', withKnownFill),
 
-    'another nonce before the first was shown dead': (rows) =>
-      rows.attempts.length < 2 ? undefined : withFirst({ absent: undefined })(rows),
-    'another nonce after a block within the window of the first': (rows) =>
-      rows.attempts.length < 2
-        ? undefined
-        : withFirst({ absent: { height: 104, time: new Date(NONCE + 30_000) } })(rows),
-    'another nonce after the first was on chain': (rows) =>
-      rows.attempts.length < 2 ? undefined : withFirst({ included: { height: 102, code: 5 } })(rows),
+    'another nonce before the first was shown dead': withEarlier({ absent: undefined, included: undefined }),
+    'another nonce after a block within the window of the first': withEarlier({
+      absent: { height: 104, time: new Date(NONCE + 30_000) },
+      included: undefined,
+    }),
+    'another nonce after the first was carried out': withEarlier({ included: { height: 102, code: 0 } }),
+    'another nonce after the first failed, while a sibling of that is open': (rows) =>
+      withEarlier({ included: { height: 102, code: 32 } })({
+        ...rows,
+        attempts: [...rows.attempts, statefulAttempt(sibling)],
+      }),
 
     'REJECTED with the code of no attempt': (rows) =>
       rows.order.statusReason === 'sdk/32'
@@ -395,6 +461,37 @@ describe('a single change of the rows is found:', () => {
     expect(whyUnproven(order, [{ ...carriedOut, ...refusedNonce }], [])).toBe('no refusal explains REJECTED');
     expect(whyUnproven(order, [{ ...lost, ...refusedNonce }], [])).toBeUndefined();
   });
+});
+
+test('another nonce may follow one that failed on chain, with whatever code', () => {
+  for (const [name, [, , rows]] of Object.entries(CASES)) {
+    for (const code of [1, 32, 3007]) {
+      const mutant = withEarlier({ included: { height: 102, code }, absent: undefined })(rows);
+      expect([name, mutant && why(mutant)]).toEqual([name, undefined]);
+    }
+  }
+});
+
+test('the block of the death is proof, without any margin', () => {
+  for (const [, , { order, attempts, fills }] of Object.values(CASES)) {
+    const { resolution } = order;
+    if (resolution?.rule !== 'dead') continue;
+    const atOnce = { ...order, resolution: { ...resolution, height: resolution.death?.height ?? 0 } };
+    expect(whyUnproven(atOnce, attempts, fills)).toBeUndefined();
+  }
+});
+
+test('an order may be removed in the very block that its transaction is in', () => {
+  const rows = ends({ death: REMOVED }, [{ ...carriedOut, included: { height: 108, code: 0 } }]);
+  expect(why(rows)).toBeUndefined();
+});
+
+test('a fill in the block of the first signature, or in that of the evidence, is within the life of its order', () => {
+  const facts = statefulFacts({ death: REMOVED });
+  const fills = [fillOf(facts, { height: 100 }), fillOf(facts, { height: 112 })];
+  const rows = ended(facts, fills, [carriedOut], 112, GOOD_TIL);
+  expect(rows.order.resolution).toMatchObject({ rule: 'dead', height: 112, fills: 2 });
+  expect(why(rows)).toBeUndefined();
 });
 
 describe('a fill that comes after a proven death', () => {
@@ -444,6 +541,13 @@ describe('a fill that comes after a proven death', () => {
       expect(why(withLate(false))).toBeTypeOf('string');
     });
   }
+
+  test('does not make up for one that the evidence counts and that is gone', () => {
+    const { order, attempts } = ended(dead, [fillOf(dead, { size: '3' })], [carriedOut], 112, GOOD_TIL);
+    const flagged = { ...order, hasLateFill: true };
+    expect(whyUnproven(flagged, attempts, [{ size: '3', height: 105 }])).toBeUndefined();
+    expect(whyUnproven(flagged, attempts, [{ size: '3', height: 115 }])).toContain('there are 0');
+  });
 
   test('contradicts neither a failure nor an absence that was proven before', () => {
     for (const [facts, attempt] of [

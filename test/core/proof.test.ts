@@ -86,6 +86,13 @@ describe('what the reconciler ended is proven', () => {
     );
   });
 
+  test('at the very block of the highest good-til-block, without any margin', () => {
+    const { order, attempts, fills } = ended(resting, fillsOf(resting, '4'), [attemptOf()]);
+    if (order.resolution?.rule !== 'dead') throw new Error('no evidence of death');
+    const atOnce = { ...order, resolution: { ...order.resolution, height: 110 } };
+    expect(whyUnproven(atOnce, attempts, fills)).toBeUndefined();
+  });
+
   test('a late partial fill leaves the proof of the end whole', () => {
     const rows = ended(resting, fillsOf(resting, '1'), [attemptOf()]);
     const late: StoredOrder = {
@@ -277,6 +284,11 @@ describe('a refusal in answer to the first and only transmission', () => {
     'with another codespace in the evidence': [
       { ...order, resolution: { ...evidence, codespace: 'sdk' } },
       [attempt],
+      [],
+    ],
+    'with the same code of another codespace, which is a refusal there, too': [
+      { ...order, resolution: { ...evidence, codespace: 'sdk', code: 4 } },
+      [{ ...attempt, code: 4 }],
       [],
     ],
     'with another code at the attempt': [order, [{ ...attempt, code: 3 }], []],

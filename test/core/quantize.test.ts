@@ -149,6 +149,7 @@ describe('on every market of the paper exchange', () => {
 
 test('what does not fit into 63 bits is off the grid', () => {
   const grid = { ...BTC_USD, atomicResolution: 0, stepBaseQuantums: 1n };
+  expect(MAX_INTEGER).toBe(9_223_372_036_854_775_807n);
   expect(sizeToQuantums(MAX_INTEGER.toString(), grid)).toBe(MAX_INTEGER);
   expect(sizeToQuantums((MAX_INTEGER + 1n).toString(), grid)).toBeUndefined();
 });

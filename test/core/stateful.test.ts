@@ -4,11 +4,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Outcome } from '../../src/core/answers.ts';
 import type { Held } from '../../src/core/gate.ts';
-import type { Block, TxLookup } from '../../src/core/ports.ts';
+import type { Block, StatefulLookup, TxLookup } from '../../src/core/ports.ts';
 import {
   type ChainFinding,
   decideStateful,
-  questionOf,
+  questionsOf,
   type SignedStateful,
   type StatefulDecision,
 } from '../../src/core/stateful.ts';
@@ -27,6 +27,7 @@ const blockAt = (sinceNonceMs: number, height = 200): Block => ({
 const ALIVE = blockAt(1_000);
 const OVER = blockAt(30_001);
 const SURELY_OVER = blockAt(35_001, 300);
+const AT_END = blockAt(3_600_000, 900);
 
 type Attempt = SignedStateful['latestAttempt'];
 const order = (changes: Partial<SignedStateful> = {}, attempt: Partial<Attempt> = {}): SignedStateful => ({
@@ -39,20 +40,25 @@ const order = (changes: Partial<SignedStateful> = {}, attempt: Partial<Attempt> 
   includedHeight: undefined,
   isDead: false,
   ...changes,
-  latestAttempt: { attempt: 1, transmissions: 1, outcome: 'doubt', isNonceRefused: false, ...attempt },
+  latestAttempt: {
+    attempt: 1,
+    transmissions: 1,
+    outcome: 'doubt',
+    isNonceRefused: false,
+    isFailed: false,
+    ...attempt,
+  },
 });
-const UNKNOWN: ChainFinding = { kind: 'unknown' };
-const absentAt = (block: Block): ChainFinding => ({
-  kind: 'transactions',
-  lookup: { kind: 'absent', block },
-});
-const included = (code = 0, codespace = ''): ChainFinding => {
-  const lookup: TxLookup = { kind: 'included', hash: 'AB', height: 150, code, codespace, log: 'why' };
-  return { kind: 'transactions', lookup };
-};
+const UNKNOWN: ChainFinding = { transactions: undefined, order: undefined };
+const found = (transactions: TxLookup): ChainFinding => ({ transactions, order: undefined });
+const absentAt = (block: Block): ChainFinding => found({ kind: 'absent', block });
+const included = (code = 0, codespace = ''): ChainFinding =>
+  found({ kind: 'included', hash: 'AB', height: 150, code, codespace, log: 'why' });
+const lookupOf = (kind: 'present' | 'absent', height: number): StatefulLookup =>
+  kind === 'present' ? { kind, height, isTriggered: false } : { kind, height };
 const state = (kind: 'present' | 'absent', height = 200): ChainFinding => ({
-  kind: 'order',
-  lookup: kind === 'present' ? { kind, height, isTriggered: false } : { kind, height },
+  transactions: undefined,
+  order: lookupOf(kind, height),
 });
 const decide = (signed: SignedStateful, finding: ChainFinding, block = ALIVE) =>
   decideStateful(signed, finding, { now: NOW, block });
@@ -70,19 +76,36 @@ const FORBIDDEN: Readonly<Record<string, Partial<SignedStateful>>> = {
 };
 
 describe('the chain is asked', () => {
+  const NOTHING = { transactions: false, order: false };
+  const BEFORE_END = blockAt(3_599_999);
+
   test('for the transactions of an order of which nothing is known', () => {
-    expect(questionOf(order())).toBe('transactions');
-    expect(questionOf(order({ deadNonce: NONCE - 60_000 }))).toBe('transactions');
+    for (const block of [ALIVE, SURELY_OVER, BEFORE_END]) {
+      for (const signed of [order(), order({ deadNonce: NONCE - 60_000 })]) {
+        expect(questionsOf(signed, block)).toEqual({ transactions: true, order: false });
+      }
+    }
   });
 
-  test('for the order once one of its transactions was carried out', () => {
-    expect(questionOf(order({ includedHeight: 150 }))).toBe('order');
+  test('for the order alone once one of its transactions was carried out, also past its time', () => {
+    for (const block of [ALIVE, BEFORE_END, AT_END]) {
+      const questions = questionsOf(order({ includedHeight: 150 }), block);
+      expect(questions).toEqual({ transactions: false, order: true });
+    }
   });
 
-  test('nothing while its nonce is dead, and nothing when it is dead itself', () => {
-    expect(questionOf(order({ deadNonce: NONCE }))).toBe('nothing');
-    expect(questionOf(order({ isDead: true }))).toBe('nothing');
-    expect(questionOf(order({ isDead: true, includedHeight: 150 }))).toBe('nothing');
+  test('for both past its time, even of an order whose nonce is dead', () => {
+    for (const deadNonce of [undefined, NONCE - 60_000, NONCE]) {
+      expect(questionsOf(order({ deadNonce }), AT_END)).toEqual({ transactions: true, order: true });
+    }
+  });
+
+  test('nothing while its nonce is dead, and nothing ever when it is dead itself', () => {
+    expect(questionsOf(order({ deadNonce: NONCE }), BEFORE_END)).toEqual(NOTHING);
+    for (const block of [ALIVE, AT_END]) {
+      expect(questionsOf(order({ isDead: true }), block)).toEqual(NOTHING);
+      expect(questionsOf(order({ isDead: true, includedHeight: 150 }), block)).toEqual(NOTHING);
+    }
   });
 });
 
@@ -93,16 +116,38 @@ describe('what is found on chain is noted', () => {
       expect(decide(order({}, { outcome }), included())).toEqual(noted);
     }
     for (const changes of Object.values(FORBIDDEN)) expect(decide(order(changes), included())).toEqual(noted);
-    expect(decide(order(), included(), blockAt(3_600_000))).toEqual(noted);
+    expect(decide(order(), included(), AT_END)).toEqual(noted);
+    expect(decide(order(), { ...included(), order: lookupOf('absent', 900) }, AT_END)).toEqual(noted);
   });
 
-  test('one that failed in its block is the end of the order, with its code', () => {
-    const death = { cause: 'failed', height: 150, tx_hash: 'AB', codespace: 'clob', code: 3007, log: 'why' };
-    expect(decide(order(), included(3007, 'clob'))).toEqual({ action: 'note_dead', death });
-    expect(decide(order(), included(3007, 'clob'), blockAt(3_600_000))).toEqual({
-      action: 'note_dead',
-      death,
+  for (const codespace of ['clob', 'subaccounts']) {
+    test(`one that ${codespace} refused in its block is the end of the order, with its code`, () => {
+      const death = { cause: 'failed', height: 150, tx_hash: 'AB', codespace, code: 3007, log: 'why' };
+      for (const block of [ALIVE, AT_END]) {
+        expect(decide(order(), included(3007, codespace), block)).toEqual({ action: 'note_dead', death });
+      }
     });
+  }
+
+  test('one that was refused before its messages is noted, and ends nothing: a sibling can have its nonce', () => {
+    for (const [codespace, code] of [
+      ['sdk', 5],
+      ['sdk', 32],
+      ['accountplus', 3007],
+      ['undefined', 1],
+      ['', 1],
+      ['Clob', 3007],
+    ] as const) {
+      const noted = { action: 'note_failed', height: 150, hash: 'AB', code };
+      for (const changes of [{}, ...Object.values(FORBIDDEN)]) {
+        expect(decide(order(changes), included(code, codespace))).toEqual(noted);
+      }
+      expect(decide(order({}, { outcome: 'refused' }), included(code, codespace), SURELY_OVER)).toEqual(
+        noted,
+      );
+      const gone = { ...included(code, codespace), order: lookupOf('absent', 900) };
+      expect(decide(order(), gone, AT_END)).toEqual(noted);
+    }
   });
 
   test('an order that was in the state and is there no more was removed', () => {
@@ -112,22 +157,20 @@ describe('what is found on chain is noted', () => {
     });
   });
 
-  test('an order that is gone past its time has expired: nobody can tell that something else was faster', () => {
-    const block = blockAt(3_600_000, 900);
-    expect(decide(order({ includedHeight: 150 }), state('absent', 201), block)).toEqual({
-      action: 'note_dead',
-      death: { cause: 'expired', height: 900, block_time_ms: NONCE + 3_600_000 },
-    });
-  });
-
-  test('one that is gone within 10 s of its time is looked at again: the node may be past it already', () => {
+  test('one that is gone within 20 s of its time is looked at again: the node may be past it already', () => {
     const gone = (sinceNonceMs: number) =>
       decide(order({ includedHeight: 150 }), state('absent', 201), blockAt(sinceNonceMs)).action;
-    expect([gone(3_590_000), gone(3_590_001), gone(3_599_999)]).toEqual([
+    expect([gone(3_580_000), gone(3_580_001), gone(3_599_999)]).toEqual([
       'note_dead',
       'look_again',
       'look_again',
     ]);
+  });
+
+  test('an order of which the state cannot be asked is looked at again', () => {
+    for (const changes of [{}, ...Object.values(FORBIDDEN)]) {
+      expect(decide(order({ includedHeight: 150, ...changes }), UNKNOWN)).toEqual({ action: 'look_again' });
+    }
   });
 
   test('an order in the state is looked at again, whatever its cancel', () => {
@@ -139,24 +182,40 @@ describe('what is found on chain is noted', () => {
   });
 });
 
-describe('a block whose time is its good_til_time ends any order', () => {
-  const EXPIRED = {
-    action: 'note_dead',
-    death: { cause: 'expired', height: 900, block_time_ms: NONCE + 3_600_000 },
-  };
+describe('a block whose time is its good_til_time, and a state without it from there, end any order', () => {
+  const AGAIN = { action: 'look_again' };
   const CASES: Readonly<Record<string, readonly [SignedStateful, ChainFinding]>> = {
-    'of which nothing is known': [order(), UNKNOWN],
-    'that is in the state': [order({ includedHeight: 150 }), state('present')],
+    'of which no transaction can be asked': [order(), UNKNOWN],
+    'that was in the state': [order({ includedHeight: 150 }), UNKNOWN],
     'whose transactions are not on chain': [order(), absentAt(SURELY_OVER)],
-    'whose nonce is dead': [order({ deadNonce: NONCE }), UNKNOWN],
+    'whose nonce is dead': [order({ deadNonce: NONCE }), absentAt(AT_END)],
     'that was cancelled': [order({ isCancelRequested: true }), UNKNOWN],
+    'that is under a halt': [order({ held: HALTED }), UNKNOWN],
+    'that was refused': [order({ deadNonce: NONCE }, { outcome: 'refused' }), UNKNOWN],
   };
-  for (const [name, [signed, finding]] of Object.entries(CASES)) {
+  for (const [name, [signed, { transactions }]] of Object.entries(CASES)) {
     test(name, () => {
-      expect(decide(signed, finding, blockAt(3_600_000, 900))).toEqual(EXPIRED);
-      expect(decide(signed, finding, blockAt(3_599_999, 899))).not.toMatchObject({
-        death: { cause: 'expired' },
-      });
+      for (const height of [900, 905]) {
+        const gone = { transactions, order: lookupOf('absent', height) };
+        expect(decide(signed, gone, AT_END)).toEqual({
+          action: 'note_dead',
+          death: { cause: 'expired', height, block_time_ms: NONCE + 3_600_000 },
+        });
+        expect(decide(signed, gone, blockAt(3_599_999, 900))).not.toMatchObject({
+          death: { cause: 'expired' },
+        });
+      }
+    });
+
+    test(`${name}: not one clock alone, a state that has it, or one that is older than the block`, () => {
+      for (const state of [
+        undefined,
+        lookupOf('present', 900),
+        lookupOf('present', 905),
+        lookupOf('absent', 899),
+      ]) {
+        expect(decide(signed, { transactions, order: state }, AT_END)).toEqual(AGAIN);
+      }
     });
   }
 });
@@ -289,8 +348,17 @@ describe('after its nonce was shown dead', () => {
 });
 
 test('of an order that was shown dead nothing is asked and nothing is sent, whatever comes in', () => {
-  for (const finding of [UNKNOWN, included(), included(5, 'sdk'), absentAt(SURELY_OVER), state('absent')]) {
-    expect(decide(order({ isDead: true }), finding, SURELY_OVER)).toEqual({ action: 'await_proof' });
+  for (const finding of [
+    UNKNOWN,
+    included(),
+    included(5, 'sdk'),
+    included(3007, 'clob'),
+    absentAt(SURELY_OVER),
+    state('absent', 900),
+  ]) {
+    for (const block of [SURELY_OVER, AT_END]) {
+      expect(decide(order({ isDead: true }), finding, block)).toEqual({ action: 'await_proof' });
+    }
   }
 });
 
@@ -304,7 +372,14 @@ describe('for any order, whatever the chain says', () => {
     'deferred',
     'doubt',
   );
-  const codes = fc.constantFrom(0, 0, 5, 3007);
+  const results = fc.constantFrom<readonly [code: number, codespace: string]>(
+    [0, ''],
+    [0, ''],
+    [5, 'sdk'],
+    [32, 'sdk'],
+    [3007, 'clob'],
+    [1, 'subaccounts'],
+  );
   const orders = fc
     .record({
       submitBy: fc.option(fc.integer({ min: -5, max: 5 }).map(at), { nil: undefined, freq: 1 }),
@@ -321,42 +396,49 @@ describe('for any order, whatever the chain says', () => {
       transmissions: fc.integer({ min: 1, max: 21 }),
       outcome: outcomes,
       isNonceRefused: fc.boolean(),
+      isFailed: fc.boolean(),
     })
     // A transaction with a nonce that was shown dead is not on chain: the two never meet in a row.
     .filter(({ deadNonce, includedHeight }) => deadNonce !== NONCE || includedHeight === undefined)
-    .map(({ attempt, transmissions, outcome, isNonceRefused, ...rest }) =>
+    .map(({ attempt, transmissions, outcome, isNonceRefused, isFailed, ...rest }) =>
       order(rest, {
         attempt,
         transmissions,
         outcome,
         isNonceRefused: isNonceRefused && outcome === 'refused',
+        isFailed,
       }),
     );
-  const blocks = times.map((sinceNonceMs) => blockAt(sinceNonceMs));
+  const blocks = fc
+    .tuple(times, fc.integer({ min: 198, max: 202 }))
+    .map(([sinceNonceMs, height]) => blockAt(sinceNonceMs, height));
   const txLookups = fc.oneof(
-    fc.tuple(codes, fc.integer({ min: 150, max: 200 })).map(
-      ([code, height]): TxLookup => ({
+    fc.tuple(results, fc.integer({ min: 150, max: 200 })).map(
+      ([[code, codespace], height]): TxLookup => ({
         kind: 'included',
         hash: 'AB',
         height,
         code,
-        codespace: code === 0 ? '' : 'clob',
+        codespace,
         log: '',
       }),
     ),
-    blocks.map((block): TxLookup => ({ kind: 'absent', block })),
+    { weight: 2, arbitrary: blocks.map((block): TxLookup => ({ kind: 'absent', block })) },
   );
-  const states = fc.constantFrom(state('present'), state('absent', 150), state('absent', 201));
+  const states = fc
+    .tuple(fc.constantFrom('present', 'absent', 'absent'), fc.constantFrom(150, 199, 200, 201, 202))
+    .map(([kind, height]) => lookupOf(kind, height));
 
   /** What can be found is what is asked for, or that nobody can say. */
-  const cases = orders.chain((signed) => {
-    const asked = {
-      nothing: fc.constant(UNKNOWN),
-      transactions: txLookups.map((lookup): ChainFinding => ({ kind: 'transactions', lookup })),
-      order: states,
-    }[questionOf(signed)];
-    const finding = fc.oneof({ weight: 3, arbitrary: asked }, { weight: 1, arbitrary: fc.constant(UNKNOWN) });
-    return fc.record({ signed: fc.constant(signed), finding, block: blocks });
+  const cases = fc.tuple(orders, blocks).chain(([signed, block]) => {
+    const { transactions, order } = questionsOf(signed, block);
+    const answer = <Lookup>(isAsked: boolean, lookups: fc.Arbitrary<Lookup>) =>
+      isAsked ? fc.option(lookups, { nil: undefined, freq: 3 }) : fc.constant(undefined);
+    const finding: fc.Arbitrary<ChainFinding> = fc.record({
+      transactions: answer(transactions, txLookups),
+      order: answer(order, states),
+    });
+    return fc.record({ signed: fc.constant(signed), finding, block: fc.constant(block) });
   });
   type Case = { readonly signed: SignedStateful; readonly finding: ChainFinding; readonly block: Block };
 
@@ -405,7 +487,7 @@ describe('for any order, whatever the chain says', () => {
 
   test('an order that the chain has, or that is dead, is never sent again', () => {
     const known = check((decision, { signed, finding }) => {
-      const isOnChain = finding.kind === 'transactions' && finding.lookup.kind === 'included';
+      const isOnChain = finding.transactions?.kind === 'included';
       if (signed.includedHeight === undefined && !signed.isDead && !isOnChain) return false;
       expect(isPlacement(decision)).toBe(false);
       return true;
@@ -416,14 +498,34 @@ describe('for any order, whatever the chain says', () => {
   test('a nonce is noted dead only by a block more than 30 s past it, up to which nothing was found', () => {
     const noted = check((decision, { finding }) => {
       if (decision.action !== 'note_absent') return false;
-      expect(finding).toMatchObject({
-        kind: 'transactions',
-        lookup: { kind: 'absent', block: decision.block },
-      });
+      expect(finding.transactions).toEqual({ kind: 'absent', block: decision.block });
       expect(decision.block.time.getTime()).toBeGreaterThan(NONCE + 30_000);
       return true;
     });
     expect(noted).toBeGreaterThan(20);
+  });
+
+  test('what is noted of a transaction is what was found of it', () => {
+    const actions = new Set<string>();
+    check((decision, { finding }) => {
+      if (decision.action !== 'note_included' && decision.action !== 'note_failed') return false;
+      const { action, height, hash } = decision;
+      actions.add(action);
+      const code = action === 'note_failed' ? decision.code : 0;
+      expect(finding.transactions).toMatchObject({ kind: 'included', height, hash, code });
+      expect(code === 0).toBe(action === 'note_included');
+      return true;
+    });
+    expect([...actions].sort()).toEqual(['note_failed', 'note_included']);
+  });
+
+  test('nothing leaves past its good_til_time', () => {
+    const over = check((decision, { signed, block }) => {
+      if (block.time < signed.goodTilTime) return false;
+      expect(isPlacement(decision)).toBe(false);
+      return true;
+    });
+    expect(over).toBeGreaterThan(500);
   });
 
   test('a death is noted only with its evidence', () => {
@@ -434,17 +536,21 @@ describe('for any order, whatever the chain says', () => {
       causes.add(death.cause);
       switch (death.cause) {
         case 'expired':
-          expect(death).toMatchObject({ height: block.height, block_time_ms: block.time.getTime() });
+          expect(death.block_time_ms).toBe(block.time.getTime());
           expect(block.time.getTime()).toBeGreaterThanOrEqual(signed.goodTilTime.getTime());
+          expect(finding.order).toEqual({ kind: 'absent', height: death.height });
+          expect(death.height).toBeGreaterThanOrEqual(block.height);
           break;
         case 'removed':
-          expect(finding).toEqual({ kind: 'order', lookup: { kind: 'absent', height: death.height } });
+          expect(finding.order).toEqual({ kind: 'absent', height: death.height });
           expect(death.height).toBeGreaterThanOrEqual(signed.includedHeight ?? Number.POSITIVE_INFINITY);
+          expect(signed.goodTilTime.getTime() - block.time.getTime()).toBeGreaterThanOrEqual(20_000);
           break;
         case 'failed': {
-          const { height, tx_hash: hash, code } = death;
-          expect(finding).toMatchObject({ lookup: { kind: 'included', height, hash, code } });
+          const { height, tx_hash: hash, codespace, code } = death;
+          expect(finding.transactions).toMatchObject({ kind: 'included', height, hash, codespace, code });
           expect(code).not.toBe(0);
+          expect(['clob', 'subaccounts']).toContain(codespace);
           break;
         }
         case 'never_included':
@@ -457,15 +563,24 @@ describe('for any order, whatever the chain says', () => {
     expect([...causes].sort()).toEqual(['expired', 'failed', 'never_included', 'removed']);
   });
 
-  test('when the chain cannot be asked, nothing but its time ends an order of which anything may be on chain', () => {
-    const ended = check((decision, { signed, finding }) => {
-      if (finding.kind !== 'unknown' || signed.deadNonce === NONCE) return false;
-      expect(['note_included', 'note_absent']).not.toContain(decision.action);
-      if (decision.action !== 'note_dead') return false;
-      expect(decision.death.cause).toBe('expired');
+  test('nothing ends an order of which anything may be on chain but what the chain says of it', () => {
+    const unsaid = check((decision, { signed, finding, block }) => {
+      if (signed.deadNonce === NONCE && block.time < signed.goodTilTime) return false;
+      const { transactions, order } = finding;
+      if (transactions?.kind === 'included' || order?.kind === 'absent') return false;
+      expect(decision.action).not.toBe('note_dead');
       return true;
     });
-    expect(ended).toBeGreaterThan(20);
+    expect(unsaid).toBeGreaterThan(500);
+  });
+
+  test('a chain that cannot be asked shows nothing', () => {
+    const unasked = check((decision, { finding }) => {
+      if (finding.transactions !== undefined || finding.order !== undefined) return false;
+      expect(['note_included', 'note_failed', 'note_absent']).not.toContain(decision.action);
+      return true;
+    });
+    expect(unasked).toBeGreaterThan(500);
   });
 
   test('what is wanted, alive and in doubt never waits for proof alone: it is asked for or sent again', () => {

@@ -1,6 +1,7 @@
 // Cancels on the real parts: never sent, fenced, stateful, too late, before the order, and all of a book.
 import { expect, test } from 'vitest';
 import type { IntentInput } from '../../src/core/intent.ts';
+import { CONTROL_QUEUE, type JobData } from '../../src/queue/jobs.ts';
 import { countActive, requestCancels } from '../../src/store/cancels.ts';
 import { findOrder } from '../../src/store/order-story.ts';
 import { startTestRouter, type TestRouter } from '../support/router.ts';
@@ -162,4 +163,37 @@ test('cancelling all empties a book of short-term and stateful orders by batches
   expect(batches.length).toBeLessThan(intents.length / 3);
   expect(router.paper.truth().orders.filter(({ live }) => live)).toEqual([]);
   expect(await router.findings()).toEqual([]);
+});
+
+test('thirty resting stateful orders are cancelled while a new one goes out: neither waits for the nonces of the other', async () => {
+  await using router = await startTestRouter({
+    paper: { statefulRateLimits: [{ limit: 1000, blocks: 10 }], equityTiers: [{ usd: '0', limit: 1_000 }] },
+  });
+  await router.submitter();
+  await router.reconciler();
+  const intents = Array.from({ length: 30 }, (_, index) => longTerm(`many-${index}`));
+  await router.client.enqueue(intents);
+  for (const { client_id } of intents) await untilIncluded(router, client_id);
+  await requestCancels(router.db, {});
+  const next = { ...longTerm('next'), price: '63000' };
+  await router.client.enqueue(next);
+  // A nonce in doubt is given up after 30 s: both are over before that only if they are given back.
+  await router.settled([...intents, next], 25_000);
+  expect((await storyOf(router, 'next')).order.status).toBe('FILLED');
+  for (const { client_id } of intents)
+    expect((await storyOf(router, client_id)).order.status).toBe('CANCELLED');
+  expect(await router.findings()).toEqual([]);
+});
+
+test('the queue takes halts and lifts none', async () => {
+  await using router = await startTestRouter();
+  await router.submitter();
+  const control = router.queues.queue<JobData>(CONTROL_QUEUE);
+  await control.add('halt', { reason: 'a test', by: 'operator' });
+  const modes = () => router.db.selectFrom('controls').select(['mode', 'set_by']).execute();
+  await expect.poll(modes, { timeout: 20_000 }).toEqual([{ mode: 'HALTED', set_by: 'operator' }]);
+  await control.add('resume', { reason: 'forged', by: 'operator' });
+  await expect.poll(async () => (await control.getFailed()).map(({ name }) => name)).toEqual(['resume']);
+  expect(await modes()).toEqual([{ mode: 'HALTED', set_by: 'operator' }]);
+  await control.close();
 });

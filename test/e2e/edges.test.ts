@@ -163,7 +163,12 @@ test('a request that waits for a socket until after its deadline is dropped unse
   });
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  const validator = createValidator({ url: `http://127.0.0.1:${port}`, timeoutMs: 5_000, connections: 1 });
+  const validator = createValidator({
+    url: `http://127.0.0.1:${port}`,
+    chainId: 'dydx-paper-1',
+    timeoutMs: 5_000,
+    connections: 1,
+  });
   stack.defer(validator.close);
   const first = validator.broadcast(Buffer.from('first'));
   let mayLeave = true;

@@ -24,30 +24,103 @@ async function storyOf(router: TestRouter, clientId: string) {
   return story;
 }
 
-test('5001 from the second node after the first has accepted a stateful order: it is placed once', async () => {
-  await using router = await startTestRouter({ paper: { nodes: 2 } });
+test.for([
+  ['crosses', '63000', 'FILLED', 'completely filled'],
+  ['rests', '57000', 'EXPIRED', 'good_til_time reached'],
+] as const)(
+  '5001 from the second node after the first has accepted a stateful order that %s: it is placed once and ends as what it is',
+  async ([, price, status, reason]) => {
+    await using router = await startTestRouter({ paper: { nodes: 2 } });
+    await router.submitter();
+    await router.reconciler();
+    // The first transmission is accepted and its answer lost; the second one goes to the other node.
+    router.paper.faults.add({ on: 'broadcast', action: 'drop_after', count: 1 });
+    const params = { codespace: 'clob', code: 5001, log: 'rate limited' };
+    router.paper.faults.add({ on: 'broadcast', action: 'reject', count: 1, params });
+    const intent = {
+      ...base,
+      client_id: 'limited',
+      type: 'LIMIT',
+      price,
+      good_til_time: inMs(6_000),
+    } as const;
+    await router.client.enqueue(intent);
+    await router.settled([intent]);
+    const { order, attempts } = await storyOf(router, 'limited');
+    expect(order).toMatchObject({ status, status_reason: reason });
+    expect(new Set(attempts.map(({ nonce }) => nonce)).size).toBe(1);
+    expect(router.paper.truth().transactions.map(({ code }) => code)).toEqual([0]);
+    expect(await router.findings()).toEqual([]);
+  },
+);
+
+test('a transaction that the chain refuses in its block before its message leaves the order to go on', async () => {
+  await using router = await startTestRouter();
   await router.submitter();
   await router.reconciler();
-  // The first transmission is accepted and its answer lost; the second one goes to the other node.
-  router.paper.faults.add({ on: 'broadcast', action: 'drop_after', count: 1 });
-  const params = { codespace: 'clob', code: 5001, log: 'rate limited' };
-  router.paper.faults.add({ on: 'broadcast', action: 'reject', count: 1, params });
+  const params = { codespace: 'sdk', code: 32, log: 'timestamp nonce is outside its window' };
+  router.paper.faults.add({ on: 'broadcast', action: 'fail_in_block', count: 1, params });
   const intent = {
     ...base,
-    client_id: 'limited',
+    client_id: 'failed',
     type: 'LIMIT',
     price: '63000',
+    good_til_time: inMs(120_000),
+  } as const;
+  await router.client.enqueue(intent);
+  await router.settled([intent], 90_000);
+  const { order, attempts } = await storyOf(router, 'failed');
+  expect(order.status).toBe('FILLED');
+  expect(attempts).toHaveLength(2);
+  expect(attempts[0]).toMatchObject({ included_code: '32', absent_height: null });
+  expect(await router.findings()).toEqual([]);
+}, 120_000);
+
+test('a stateful order that fails in its block is REJECTED with that code', async () => {
+  await using router = await startTestRouter();
+  await router.submitter();
+  await router.reconciler();
+  const params = { codespace: 'clob', code: 3007, log: 'collateral' };
+  router.paper.faults.add({ on: 'broadcast', action: 'fail_in_block', count: 1, params });
+  const intent = {
+    ...base,
+    client_id: 'poor',
+    type: 'LIMIT',
+    price: '57000',
     good_til_time: inMs(600_000),
   } as const;
   await router.client.enqueue(intent);
   await router.settled([intent]);
-  const { order, attempts } = await storyOf(router, 'limited');
-  expect(order.status).toBe('FILLED');
-  expect(new Set(attempts.map(({ nonce }) => nonce)).size).toBe(1);
-  const { transactions, fills } = router.paper.truth();
-  expect(transactions.map(({ code }) => code)).toEqual([0]);
-  expect(fills.filter((fill) => fill.order_id === order.order_id)).not.toEqual([]);
+  expect((await storyOf(router, 'poor')).order).toMatchObject({
+    status: 'REJECTED',
+    status_reason: 'clob/3007',
+    death: { cause: 'failed' },
+  });
   expect(await router.findings()).toEqual([]);
+});
+
+test('stateful orders that are sent to the queue again and again take no nonce of the others', async () => {
+  await using router = await startTestRouter();
+  await router.submitter();
+  await router.reconciler();
+  const intent = {
+    ...base,
+    client_id: 'again',
+    type: 'LIMIT',
+    price: '57000',
+    good_til_time: inMs(600_000),
+  } as const;
+  await router.client.enqueue(intent);
+  const queue = router.queues.queue<JobData>(ORDERS_QUEUE);
+  for (let repeat = 0; repeat < 15; repeat++) await queue.add('place', { ...intent });
+  await expect.poll(() => queue.getJobCountByTypes('waiting', 'active'), { timeout: 20_000 }).toBe(0);
+  await queue.close();
+  const inDoubt = () => router.db.selectFrom('nonces_in_doubt').selectAll().execute();
+  await expect.poll(async () => (await inDoubt()).length, { timeout: 20_000 }).toBe(0);
+  const next = { ...intent, client_id: 'next', price: '63000' };
+  await router.client.enqueue(next);
+  await router.settled([next]);
+  expect((await storyOf(router, 'next')).order.status).toBe('FILLED');
 });
 
 test('a reduce-only IOC is partly filled, its answer is lost, and the re-send says 2001: it ends by its fills', async () => {
@@ -56,14 +129,24 @@ test('a reduce-only IOC is partly filled, its answer is lost, and the re-send sa
     settings: { IOC_GOOD_TIL_BLOCKS: '30' },
   });
   await using second = closing(
-    createValidator({ url: router.paper.nodes[1] ?? '', timeoutMs: 2_000, connections: 4 }),
+    createValidator({
+      url: router.paper.nodes[1] ?? '',
+      chainId: router.paper.chainId,
+      timeoutMs: 2_000,
+      connections: 4,
+    }),
   );
   const answers: unknown[] = [];
   const firstThenSecond = (validator: Validator): Validator => ({
     ...validator,
     broadcast: async (bytes, mayLeave, turn) => {
       if (turn === 0) {
-        const first = createValidator({ url: router.paper.nodes[0] ?? '', timeoutMs: 2_000, connections: 4 });
+        const first = createValidator({
+          url: router.paper.nodes[0] ?? '',
+          chainId: router.paper.chainId,
+          timeoutMs: 2_000,
+          connections: 4,
+        });
         const answer = await first.broadcast(bytes, mayLeave);
         await first.close();
         return answer;

@@ -1,5 +1,5 @@
 // Tiers and equity are remembered for a while; what cannot be had is undefined, and not asked for by every order.
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { createEquityTiers, type EquityTiers } from '../../src/runtime/equity-tiers.ts';
 
 const TIERS = [{ usdcQuantums: 0n, limit: 5 }];
@@ -10,9 +10,8 @@ let warnings: object[];
 let equity: string | undefined | Error;
 let tiers: EquityTiers;
 
-beforeEach(() => {
-  [nowMs, asked, warnings, equity] = [0, [], [], '100.5'];
-  tiers = createEquityTiers(
+const open = (now?: () => number) =>
+  createEquityTiers(
     {
       validator: {
         equityTiers: async () => {
@@ -29,8 +28,12 @@ beforeEach(() => {
       },
     },
     { debug: () => {}, info: () => {}, warn: (fields) => warnings.push(fields), error: () => {} },
-    () => nowMs,
+    now,
   );
+
+beforeEach(() => {
+  [nowMs, asked, warnings, equity] = [0, [], [], '100.5'];
+  tiers = open(() => nowMs);
 });
 
 test('many orders ask once, tiers for ten minutes and equities for ten seconds', async () => {
@@ -63,4 +66,17 @@ test('a subaccount that the indexer does not know has none', async () => {
   equity = undefined;
   expect(await tiers.of(at(0))).toBeUndefined();
   expect(warnings).toEqual([]);
+});
+
+test('a clock that is set makes nothing older', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  try {
+    tiers = open();
+    await tiers.of(at(0));
+    vi.setSystemTime(Date.now() + 86_400_000);
+    await tiers.of(at(0));
+    expect(asked).toHaveLength(2);
+  } finally {
+    vi.useRealTimers();
+  }
 });

@@ -135,7 +135,7 @@ describe('a limit of a control refuses in its scope', () => {
       { price_collar_ppm: 1 },
       'price 60000 is above 1.000001, 1 ppm from the oracle price 1 (price_collar_ppm of',
     ],
-  ] as const)('by %j, with who set it', async (set, words) => {
+  ] as const)('by %j, with its scope', async (set, words) => {
     const ticker = nextName('M');
     await limit(set, { market: ticker });
     await using limited = await openGate({ DATABASE_URL, MAX_ORDER_NOTIONAL: '1000000' });
@@ -143,7 +143,7 @@ describe('a limit of a control refuses in its scope', () => {
     const refusal = await limited.gate.whyBeyond(placementOf({ market: ticker }), market);
     expect(refusal).toMatchObject({
       code: 'limit',
-      reason: `${words.replace('MARKET', ticker)} market ${ticker}, set by alice)`,
+      reason: `${words.replace('MARKET', ticker)} market ${ticker})`,
     });
     expect(await limited.gate.whyBeyond(placementOf({ market: nextName('M') }), market)).toBeUndefined();
   });
@@ -221,14 +221,20 @@ describe('what is open', () => {
   });
 });
 
-test('with an oracle price of long ago, limits that need it make orders wait, and the others do not', async () => {
-  await using limited = await openGate({ DATABASE_URL, PRICE_COLLAR_PPM: '50000' }, { isOracleFresh: false });
-  expect(await limited.gate.whyBeyond(placementOf(), BTC_USD)).toEqual({
+test('with an oracle price of long ago, orders of its market wait for limits that need it, and no others', async () => {
+  const stale = { staleOracles: ['BTC-USD'] };
+  await using limited = await openGate({ DATABASE_URL, PRICE_COLLAR_PPM: '50000' }, stale);
+  const unknown = {
     mode: 'UNKNOWN',
-    reason: 'the oracle price is older than ORACLE_MAX_AGE_MS, no limit can be held against it',
-  });
+    reason: 'the oracle price of BTC-USD is older than ORACLE_MAX_AGE_MS, no limit can be held against it',
+  };
+  expect(await limited.gate.whyBeyond(placementOf(), BTC_USD)).toEqual(unknown);
   const stop = placementOf({ type: 'STOP_LIMIT', triggerPrice: '60000' });
-  expect(await limited.gate.whyBeyond(stop, BTC_USD)).toBeUndefined();
+  expect(await limited.gate.whyBeyond(stop, BTC_USD)).toEqual(unknown);
+  const other = placementOf({ market: 'ETH-USD' });
+  expect(await limited.gate.whyBeyond(other, { ...BTC_USD, ticker: 'ETH-USD' })).toBeUndefined();
+  await using unlimited = await openGate({ DATABASE_URL, MAX_ORDER_NOTIONAL: '60000' }, stale);
+  expect(await unlimited.gate.whyBeyond(placementOf(), BTC_USD)).toBeUndefined();
 });
 
 describe('the equity tier', () => {
@@ -282,7 +288,7 @@ describe('intents a second', () => {
     await limit({ intents_per_second: 2 }, { tenantId });
     await using limited = await openGate({ DATABASE_URL, MAX_INTENTS_PER_SECOND: '50' });
     expect(await limited.gate.takeIntents(tenantId, 3)).toMatchObject({
-      reason: `tenant ${tenantId} offers more than 2 intents a second, 3 of them at once (intents_per_second of tenant ${tenantId}, set by alice)`,
+      reason: `tenant ${tenantId} offers more than 2 intents a second, 3 of them at once (intents_per_second of tenant ${tenantId})`,
     });
     expect(await limited.gate.takeIntents(nextName('t'), 50)).toBeUndefined();
   });
@@ -298,4 +304,20 @@ test('while the height is not known no point is taken: nothing could be signed',
   expect(await limited.gate.takeRate('dydx1', 'short_term')).toBe(false);
   limited.venue.height = 5;
   expect(await limited.gate.takeRate('dydx1', 'short_term')).toBe(true);
+});
+
+test('who is told that the rate is used up is told when there will be more, at the pace of the chain', async () => {
+  await using limited = await openGate({ DATABASE_URL }, { height: undefined });
+  const owner = nextName('dydx1');
+  const retry = () => limited.gate.rateRetryMs(owner, 'stateful');
+  expect(retry()).toBe(1_000);
+  // Buckets of 104 blocks, of which the 21st begins at 2080.
+  Object.assign(limited.venue, { height: 2_000, timeMs: 0 });
+  while (await limited.gate.takeRate(owner, 'stateful'));
+  expect(retry()).toBe(30_000);
+  Object.assign(limited.venue, { height: 2_060, timeMs: 60 * 800 });
+  expect(await limited.gate.takeRate(owner, 'stateful')).toBe(false);
+  expect(retry()).toBe(20 * 800);
+  limited.venue.height = 2_080;
+  expect(await limited.gate.takeRate(owner, 'stateful')).toBe(true);
 });

@@ -28,7 +28,7 @@ const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 test('each kind of process is ready when all that it needs is there, and checks nothing else', async () => {
   await using router = await startTestRouter();
   const expected = [
-    ['submitter', startSubmitter, [...BASE, 'heartbeat_orders', 'heartbeat_control', ...VENUE]],
+    ['submitter', startSubmitter, [...BASE, 'heartbeat_orders', 'heartbeat_control', ...VENUE, 'tx_index']],
     ['reconciler', startReconciler, [...BASE, ...VENUE, 'indexer']],
     ['maintenance', startMaintenance, [...BASE, 'heartbeat_maintenance']],
     [
@@ -166,7 +166,12 @@ test('a queue that never had a heartbeat is late when the process has waited lon
 });
 
 async function startVenue(
-  options: { readonly paper?: PaperOptions; readonly now?: () => number; readonly chainId?: string } = {},
+  options: {
+    readonly paper?: PaperOptions;
+    readonly now?: () => number;
+    readonly monotonicMs?: () => number;
+    readonly needsTxIndex?: boolean;
+  } = {},
 ) {
   const database = await createDatabase();
   onTestFinished(() => database[Symbol.asyncDispose]());
@@ -186,6 +191,7 @@ async function startVenue(
     maxAgeMs: 15_000,
     onError: () => {},
     ...(options.now ? { now: options.now } : {}),
+    ...(options.monotonicMs ? { monotonicMs: options.monotonicMs } : {}),
   });
   heights.start();
   onTestFinished(async () => {
@@ -193,8 +199,9 @@ async function startVenue(
     await Promise.all([validator.close(), indexer.close()]);
   });
   const indexerHeight = rememberHeight(indexer);
+  const { needsTxIndex = false, now } = options;
   const served = await startChecked(settings, () =>
-    venueChecks({ validator, chainId: 'dydx-paper-1', heights, indexerHeight }),
+    venueChecks({ validator, chainId: 'dydx-paper-1', heights, needsTxIndex, indexerHeight }, now),
   );
   onTestFinished(() => served[Symbol.asyncDispose]());
   return { served, paper, indexerHeight };
@@ -213,9 +220,31 @@ test.each([
   await expectNotReady(served, 'chain_clock', why);
 });
 
+test('a clock that is set back while the process runs is not ready', async () => {
+  let offMs = 0;
+  const { served } = await startVenue({ now: () => Date.now() + offMs });
+  await expectReady(served);
+  offMs = -3_600_000;
+  await expectNotReady(
+    served,
+    'chain_clock',
+    /the chain's newest block is 3(600|599)\.\d s in the future: this clock is behind/,
+  );
+});
+
+test('a process that proves where transactions are is not ready without a node that indexes them', async () => {
+  const { served, paper } = await startVenue({ needsTxIndex: true });
+  await expectReady(served);
+  paper.setNode(0, { tx_index: false });
+  await expectNotReady(served, 'tx_index', /set tx_index = "kv" on a node of DYDX_VALIDATOR_URLS/);
+});
+
 test('a chain that stands still is not ready, although its node answers', async () => {
   let offMs = 0;
-  const { served, paper } = await startVenue({ paper: { blockMs: 0 }, now: () => Date.now() + offMs });
+  const { served, paper } = await startVenue({
+    paper: { blockMs: 0 },
+    monotonicMs: () => performance.now() + offMs,
+  });
   paper.produceBlock();
   await expectReady(served);
   offMs = 60_000;

@@ -1,5 +1,5 @@
 // Points are taken in chunks and given out once; all or nothing; and without the shared count each process has its own.
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Outage } from '../../src/ops/outage.ts';
 import { memoryRateStore, type RateStore } from '../../src/queue/rate-store.ts';
 import { createRateBudget, type Pool } from '../../src/runtime/rate-budget.ts';
@@ -124,6 +124,50 @@ test('without the shared count a process has a quarter, tells once, and is tried
   await expect.poll(() => said.at(-1)).toBe('works');
   // One of them was given by the budget of its own.
   expect(await takeAll(() => take(4))).toBe(320);
+});
+
+test('a clock that is set back puts off no question whether the shared count is there again', async () => {
+  vi.useFakeTimers({ toFake: ['Date', 'performance'] });
+  try {
+    const { store, state } = watched();
+    const budget = createRateBudget({ store, insurance: memoryRateStore(), outage: told().outage });
+    state.failure = new Error('ECONNREFUSED');
+    await budget.take([[poolOf(320)]], 1, 1);
+    vi.setSystemTime(Date.now() - 3_600_000);
+    vi.advanceTimersByTime(1_000);
+    await budget.take([[poolOf(320)]], 1, 1);
+    expect(state.asks).toBe(2);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('whoever is told no waits for the row that is empty, however soon another one begins anew', async () => {
+  const { store } = watched();
+  const budget = createRateBudget({ store, insurance: memoryRateStore(), outage: told().outage });
+  const small = poolOf(1, { name: 'small', bucket: { blocks: 5, points: 1 } });
+  const large = poolOf(2, { name: 'large', bucket: { blocks: 104, points: 2 } });
+  const rows = [[small], [large]];
+  const take = (tick: number) => budget.take(rows, tick, 1);
+  expect([await take(0), await take(1), budget.ticksToNext(rows, 1)]).toEqual([true, false, 4]);
+  expect([await take(5), await take(10), budget.ticksToNext(rows, 10)]).toEqual([true, false, 94]);
+  // A new bucket has begun in the meantime.
+  expect([budget.ticksToNext(rows, 104), await take(104)]).toEqual([1, true]);
+});
+
+test('a lane of two pools waits while both are empty, and by its insurance while the shared count is away', async () => {
+  const { store, state } = watched();
+  const budget = createRateBudget({ store, insurance: memoryRateStore(), outage: told().outage });
+  const of = (name: string) =>
+    poolOf(1, { name, bucket: { blocks: 3, points: 1 }, insured: { blocks: 12, points: 1 } });
+  const rows = [[of('cancels'), of('placements')]];
+  const take = () => budget.take(rows, 4, 1);
+  expect(await takeAll(take)).toBe(2);
+  expect(budget.ticksToNext(rows, 4)).toBe(2);
+  const none = [[poolOf(0, { name: 'none' }), of('placements')]];
+  expect(budget.ticksToNext(none, 4)).toBe(2);
+  state.failure = new Error('ECONNREFUSED');
+  expect([await budget.take(rows, 6, 1), budget.ticksToNext(rows, 6)]).toEqual([true, 6]);
 });
 
 test('names without an end take no memory without an end', async () => {

@@ -1,5 +1,5 @@
 // The venue as it is configured: what is missing is named by its variable, and what becomes of validators is logged.
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { type Config, readConfig } from '../../src/config.ts';
 import type { Logger } from '../../src/ops/logger.ts';
 import { type Paper, startPaper } from '../../src/paper/paper.ts';
@@ -19,7 +19,11 @@ test.each([
   expect(() => networkOf(configOf(settings))).toThrow(problem);
 });
 
-test('a validator that is left out is a warning with its host, and one that is asked again is told', async () => {
+test('a validator that is left out is a warning with its host, and one that is asked again is told a minute later', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => {
+    vi.useRealTimers();
+  });
   paper = await startPaper({ blockMs: 0, nodes: 2 });
   const lines: string[] = [];
   const write = (level: string) => (fields: object, message: string) =>
@@ -36,10 +40,13 @@ test('a validator that is left out is a warning with its host, and one that is a
   await validator.latestBlock();
   paper.setNode(1, { catching_up: false });
   await validator.latestBlock();
+  expect(lines).toHaveLength(1);
+  vi.advanceTimersByTime(60_000);
+  await validator.latestBlock();
   await validator.close();
   const { host } = new URL(paper.url);
   expect(lines).toEqual([
-    `warn validator left out {"host":"${host}","why":"${host} is catching up"}`,
+    `warn validator left out {"host":"${host}","why":"${host} is catching up: it does not know the newest blocks"}`,
     `info validator asked again {"host":"${host}","why":"it answers and follows the chain"}`,
   ]);
 });

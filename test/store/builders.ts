@@ -4,7 +4,7 @@ import { type Insertable, sql } from 'kysely';
 import pg from 'pg';
 import { expect } from 'vitest';
 import { type Intent, type IntentInput, intentHash, parseIntent } from '../../src/core/intent.ts';
-import { LONG_TERM, orderUuid, SHORT_TERM } from '../../src/core/order-uuid.ts';
+import { CONDITIONAL, LONG_TERM, orderUuid, SHORT_TERM } from '../../src/core/order-uuid.ts';
 import type { Fill } from '../../src/core/ports.ts';
 import { NONCE_WINDOW_MS } from '../../src/core/proof.ts';
 import type { OrderStatus } from '../../src/core/status.ts';
@@ -62,8 +62,10 @@ export type AttemptChanges = {
   readonly clientId?: number;
   readonly goodTilBlock?: number;
   readonly signedHeight?: number;
-  /** of a long-term order, in place of the good-til-block */
+  /** of a stateful order, in place of the good-til-block */
   readonly nonce?: number;
+  /** of a conditional one */
+  readonly triggerSubticks?: bigint;
 };
 
 let venueClientId = 0;
@@ -78,13 +80,14 @@ export function nextNonce(): number {
 /** Signed at block 100 for good-til-block 120, with bytes that hash to tx.hash. */
 export function attemptOf(changes: AttemptChanges = {}): NewAttempt {
   const { attempt = 1, owner = 'dydx1owner', goodTilBlock = 120, signedHeight = 100, nonce } = changes;
+  const { triggerSubticks } = changes;
   venueClientId += 1;
   const id = {
     owner,
     subaccountNumber: 0,
     clientId: changes.clientId ?? venueClientId,
     clobPairId: 0,
-    orderFlags: nonce === undefined ? SHORT_TERM : LONG_TERM,
+    orderFlags: nonce === undefined ? SHORT_TERM : triggerSubticks === undefined ? LONG_TERM : CONDITIONAL,
   };
   const bytes = Buffer.from(`${owner}/${id.clientId}/${attempt}/${nonce ?? goodTilBlock}`);
   const lifetime =
@@ -101,6 +104,7 @@ export function attemptOf(changes: AttemptChanges = {}): NewAttempt {
       timeInForce: 'GTT',
       reduceOnly: false,
       clientMetadata: 0,
+      condition: triggerSubticks === undefined ? undefined : { type: 'STOP_LOSS', triggerSubticks },
       ...lifetime,
     },
     tx: { bytes, hash: createHash('sha256').update(bytes).digest('hex').toUpperCase() },

@@ -1,5 +1,6 @@
 // Halts and limits as they are set: one row a scope, every change on record by trigger, each tenant its own.
-import { afterAll, expect, test } from 'vitest';
+import { sql } from 'kysely';
+import { afterAll, describe, expect, test } from 'vitest';
 import { type Scope, whyHeld } from '../../src/core/controls.ts';
 import { listControlChanges, listControls, setLimits, setMode } from '../../src/store/controls.ts';
 import { openDatabase } from '../../src/store/database.ts';
@@ -83,7 +84,7 @@ test('the reason of a halt whose limits are changed again and again does not gro
       unset: [],
     });
   }
-  expect((await of(scope))[0]?.reason.length).toBeLessThanOrEqual(1_000);
+  expect((await of(scope))[0]?.reason.length).toBeLessThanOrEqual(500);
 });
 
 test('changes of a scope by many at once are all kept, and the last of them holds', async () => {
@@ -117,6 +118,151 @@ test('neither who nor why may be missing', async () => {
     /set_by_check/,
   );
   expect(await changesOf(scope)).toEqual([]);
+});
+
+test('who and why are as long as every submitter can read several times a second, and no longer', async () => {
+  const scope = newScope();
+  const longest = { reason: 'r'.repeat(500), setBy: 'b'.repeat(255) };
+  expect(await setMode(db, { ...scope, ...longest, mode: 'HALTED' })).toMatchObject(longest);
+  expect(await setLimits(db, { ...scope, ...longest, set: {}, unset: [] })).toMatchObject({
+    reason: longest.reason,
+  });
+  for (const [tooLong, why] of [
+    [{ ...longest, reason: 'r'.repeat(501) }, /^reason has 501 characters, of a control it has at most 500$/],
+    [{ ...longest, setBy: 'b'.repeat(256) }, /^set_by has 256 characters, of a control it has at most 255$/],
+  ] as const) {
+    await expect(setMode(db, { ...scope, ...tooLong, mode: 'RUNNING' })).rejects.toThrow(why);
+    await expect(setLimits(db, { ...scope, ...tooLong, set: {}, unset: [] })).rejects.toThrow(why);
+  }
+  expect(await changesOf(scope)).toHaveLength(2);
+});
+
+describe('a mode that was decided some time ago', () => {
+  const before = (setAt: Date, ms: number) => new Date(setAt.getTime() - ms);
+
+  test('is of that time, and is set when nothing was decided later', async () => {
+    const scope = newScope();
+    const decidedAt = new Date(Date.now() - 5_000);
+    const halted = await setMode(worker, { ...scope, ...alice, mode: 'HALTED', decidedAt });
+    expect(halted).toMatchObject({ mode: 'HALTED', ...alice, setAt: decidedAt });
+    const later = new Date(decidedAt.getTime() + 1);
+    const reducing = await setMode(worker, { ...scope, ...alice, mode: 'REDUCING', decidedAt: later });
+    expect(reducing).toMatchObject({ mode: 'REDUCING', setAt: later });
+    expect(await changesOf(scope)).toMatchObject([
+      { oldMode: 'HALTED', newMode: 'REDUCING', setAt: later },
+      { oldMode: null, newMode: 'HALTED', setAt: decidedAt },
+    ]);
+  });
+
+  test.each(['HALTED', 'REDUCING', 'RUNNING'] as const)(
+    'does not beat a newer decision, by which it is %s',
+    async (mode) => {
+      const scope = newScope();
+      await setMode(db, { ...scope, ...alice, mode });
+      const set = await setMode(db, { ...scope, mode, reason: 'again', setBy: 'bob' });
+      const decidedAt = before(set.setAt, 1);
+      for (const old of ['HALTED', 'REDUCING', 'RUNNING'] as const) {
+        expect(await setMode(worker, { ...scope, ...alice, mode: old, decidedAt })).toBeUndefined();
+      }
+      expect(await changesOf(scope)).toMatchObject([{ newMode: mode, reason: 'again' }, { newMode: mode }]);
+    },
+  );
+
+  test('of several that are late the last one decided holds, in whichever order they arrive', async () => {
+    const at = (ms: number) => new Date(Date.now() - 60_000 + ms);
+    const decisions = [
+      { mode: 'RUNNING', decidedAt: at(0) },
+      { mode: 'HALTED', decidedAt: at(10) },
+    ] as const;
+    for (const arriving of [decisions, decisions.toReversed()]) {
+      const scope = newScope();
+      for (const decision of arriving) await setMode(worker, { ...scope, ...alice, ...decision });
+      expect(await of(scope)).toMatchObject([{ mode: 'HALTED', setAt: decisions[1].decidedAt }]);
+    }
+  });
+
+  test('is set although limits were changed since: they decide nothing about it', async () => {
+    for (const first of ['limits', 'mode'] as const) {
+      const scope = newScope();
+      if (first === 'mode') {
+        await setMode(db, { ...scope, ...alice, mode: 'RUNNING', decidedAt: new Date(Date.now() - 60_000) });
+      }
+      for (const max_open_orders of [5, 6]) {
+        await setLimits(db, { ...scope, ...alice, set: { max_open_orders }, unset: [] });
+      }
+      const decidedAt = new Date(Date.now() - 5_000);
+      const halted = await setMode(worker, { ...scope, ...alice, mode: 'HALTED', decidedAt });
+      expect([first, halted]).toMatchObject([first, { mode: 'HALTED', limits: { max_open_orders: 6 } }]);
+      await setMode(db, { ...scope, ...alice, mode: 'RUNNING' });
+      await setLimits(db, { ...scope, ...alice, set: { max_open_orders: 7 }, unset: [] });
+      expect(await setMode(worker, { ...scope, ...alice, mode: 'HALTED', decidedAt })).toBeUndefined();
+    }
+  });
+
+  test('by a clock that is ahead is of now: what is decided next is not held up by it', async () => {
+    const scope = newScope();
+    const decidedAt = new Date(Date.now() + 3_600_000);
+    const halted = await setMode(worker, { ...scope, ...alice, mode: 'HALTED', decidedAt });
+    expect(halted?.setAt.getTime()).toBeLessThan(decidedAt.getTime() - 3_000_000);
+  });
+});
+
+describe('so many scopes are held up at once, and no more', () => {
+  const words = (tenantId: string) =>
+    `controls of tenant ${tenantId}, market ONE-MORE not set: at most 100 scopes of tenant ${tenantId} may be halted or limited at once; resume or unset others, or set a wider one`;
+
+  async function fill(tenantId: string, scopes: number) {
+    await sql`INSERT INTO controls (tenant_id, market, mode, reason, set_by)
+      SELECT ${tenantId}, 'M' || n, 'HALTED', 'full', 'test' FROM generate_series(1, ${scopes}) n`.execute(
+      db,
+    );
+  }
+
+  test('of a tenant 100, whichever they are; what eases, what holds already and the tenant as such are free', async () => {
+    const tenantId = nextName('full');
+    await fill(tenantId, 99);
+    const more = scopeOf({ tenantId, market: 'ONE-MORE' });
+    const set = (scope: Scope, mode: 'HALTED' | 'REDUCING' | 'RUNNING') =>
+      asTenant(app, tenantId, (trx) => setMode(trx, { ...scope, ...alice, mode }));
+    await set(scopeOf({ tenantId, account: 'a' }), 'HALTED');
+    await expect(set(more, 'HALTED')).rejects.toThrow(words(tenantId));
+    await expect(set(more, 'REDUCING')).rejects.toThrow(words(tenantId));
+    await expect(
+      setLimits(db, { ...more, ...alice, set: { max_open_orders: 1 }, unset: [] }),
+    ).rejects.toThrow(words(tenantId));
+    expect((await changesOf(more)).filter((change) => change.tenantId === tenantId)).toEqual([]);
+
+    await setLimits(db, { ...more, ...alice, set: {}, unset: ['max_open_orders'] });
+    await set(more, 'RUNNING');
+    await expect(set(more, 'HALTED')).rejects.toThrow(words(tenantId));
+    await set(scopeOf({ tenantId, market: 'M1' }), 'REDUCING');
+    await set(scopeOf({ tenantId }), 'HALTED');
+    await set(scopeOf({ tenantId, market: 'M2' }), 'RUNNING');
+    await set(more, 'HALTED');
+    await expect(set(scopeOf({ tenantId, market: 'M2' }), 'HALTED')).rejects.toThrow(/at most 100 scopes/);
+  });
+
+  test('of the operators 1,000, and a tenant’s do not count among them', async () => {
+    await fill(nextName('other'), 100);
+    await fill('', 1_000);
+    const scope = newScope();
+    await expect(setMode(db, { ...scope, ...alice, mode: 'HALTED' })).rejects.toThrow(
+      /at most 1000 scopes that name no tenant may be halted or limited at once/,
+    );
+    await setMode(db, { ...scopeOf(), ...alice, mode: 'HALTED' });
+    await setMode(db, { ...scopeOf({ tenantId: nextName('t'), market: 'M' }), ...alice, mode: 'HALTED' });
+    await sql`UPDATE controls SET mode = 'RUNNING' WHERE reason = 'full' OR tenant_id = ''`.execute(db);
+  });
+});
+
+test('however many there are, the list has them all', async () => {
+  await sql`INSERT INTO controls (tenant_id, market, mode, reason, set_by)
+    SELECT 'many-' || n, 'M' || n, 'HALTED', 'many', 'test' FROM generate_series(1, 10001) n`.execute(db);
+  const many = (await listControls(db)).filter(({ reason }) => reason === 'many');
+  expect(new Set(many.map(({ market }) => market)).size).toBe(10_001);
+  expect(many).toHaveLength(10_001);
+  await sql`UPDATE controls SET mode = 'RUNNING' WHERE reason = 'many'`.execute(db);
+  expect((await listControls(db)).filter(({ reason }) => reason === 'many')).toEqual([]);
 });
 
 test('limits that cannot be read hold their scope, and the list is read all the same', async () => {

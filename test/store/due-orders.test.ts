@@ -1,23 +1,33 @@
 // Claiming: what is due goes to one worker at a time, with what it must know to go on.
 import { sql } from 'kysely';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { normalizeDecimal } from '../../src/core/decimal.ts';
+import { isFinal, STATUSES } from '../../src/core/status.ts';
 import { startResends } from '../../src/store/attempts.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { awaitProof, type Claim, claimDue, wakeLater, whatIsDue } from '../../src/store/due-orders.ts';
 import { recordOutcomes } from '../../src/store/outcomes.ts';
 import { recordOrders } from '../../src/store/recording.ts';
+import { noteAbsent, noteDeath } from '../../src/store/stateful.ts';
 import { createDatabase } from '../support/databases.ts';
 import {
+  absenceOf,
   answerOf,
   attemptOf,
+  cancelOrder,
   immediate,
+  include,
   inMs,
   newOrder,
+  nextNonce,
   openSession,
   orderRow,
   resign,
+  setStatus,
+  siblingOf,
   signed,
+  signedStateful,
+  signSibling,
 } from './builders.ts';
 
 const database = await createDatabase();
@@ -29,6 +39,10 @@ afterAll(async () => {
 });
 
 const LEASE_MS = 60_000;
+// What an earlier test has left may have come due since.
+beforeEach(async () => {
+  await claim();
+});
 const claim = (limit = 1000, changes: Partial<Claim> = {}) =>
   claimDue(db, { limit, leaseMs: LEASE_MS, ...changes });
 
@@ -181,11 +195,156 @@ describe('claimDue', () => {
   });
 });
 
+describe('claimDue of cancels', () => {
+  const claimCancels = (limit = 100) => claim(limit, { isOfCancels: true });
+
+  test('takes what is due and to be cancelled, and leaves the rest to whom it is for', async () => {
+    const [placement, cancelled] = await recordDue(2);
+    if (!placement || !cancelled) throw new Error('two orders');
+    await cancelOrder(db, cancelled);
+    expect(await whatIsDue(db)).toEqual({ hasDue: true, hasDueCancels: true });
+    expect(await claimCancels()).toMatchObject([
+      { id: cancelled.id, isCancelRequested: true, cancelCount: 0 },
+    ]);
+    expect(await claimCancels()).toEqual([]);
+    expect(await whatIsDue(db)).toEqual({ hasDue: true, hasDueCancels: false });
+    expect(await claim()).toMatchObject([{ id: placement.id, isCancelRequested: false }]);
+  });
+
+  test('is held up by no number of placements', async () => {
+    await using own = await createDatabase();
+    for (let batch = 0; batch < 5; batch++) {
+      const placements = Array.from({ length: 1_000 }, () => ({ ...newOrder(), wakeAt: inMs(-60_000) }));
+      await recordOrders(own.db, placements);
+    }
+    const order = await signed(own.db);
+    await cancelOrder(own.db, order);
+    const claimOwn = (isOfCancels: boolean) =>
+      claimDue(own.db, { limit: 100, leaseMs: LEASE_MS, isOfCancels });
+    // 5,000 have waited longer than the cancel.
+    expect((await claimOwn(false)).map(({ id }) => id)).not.toContain(order.id);
+    expect((await claimOwn(true)).map(({ id }) => id)).toEqual([order.id]);
+  });
+
+  test('takes from a worker what it holds: it signs nothing more', async () => {
+    const [order] = await recordDue(1);
+    if (!order) throw new Error('one order');
+    expect(await claim()).toHaveLength(1);
+    await cancelOrder(db, order);
+    expect((await claimCancels()).map(({ id }) => id)).toEqual([order.id]);
+  });
+});
+
+describe('claimDue of stateful orders', () => {
+  /** Others may have come due by now. */
+  async function claimOf(order: { readonly id: string }) {
+    await makeDue(order);
+    return (await claim()).find(({ id }) => id === order.id);
+  }
+
+  test('brings the nonce, what was shown, and the transactions that may still be on chain', async () => {
+    const order = await signedStateful(db);
+    await signSibling(db, order, 2);
+    const claimed = await claimOf(order);
+    const hashes = [siblingOf(order, 2).tx.hash, order.attempt.tx.hash];
+    expect(claimed).toMatchObject({
+      ...{ nonce: order.attempt.nonce, deadNonce: null, includedHeight: null, isDead: false },
+      ...{
+        attemptCount: 2,
+        openTransactions: hashes.map((hash) => ({ hash, signedHeight: expect.any(Number) })),
+        goodTilBlock: null,
+        goodTilTime: expect.any(Date),
+      },
+      latestAttempt: { attempt: 2, goodTilBlock: null },
+      content: { orderFlags: 64, triggerSubticks: undefined },
+    });
+  });
+
+  test('names no transaction that was shown absent', async () => {
+    const order = await signedStateful(db);
+    await noteAbsent(db, absenceOf(order, 1));
+    const second = nextNonce();
+    await signSibling(db, order, 2, second);
+    const claimed = await claimOf(order);
+    expect(claimed).toMatchObject({ nonce: second, deadNonce: order.attempt.nonce });
+    expect(claimed?.openTransactions.map(({ hash }) => hash)).toEqual([siblingOf(order, 2, second).tx.hash]);
+  });
+
+  test('names none of an order that is on chain, and says that it is, or that it is dead', async () => {
+    const order = await signedStateful(db);
+    await include(db, order);
+    expect(await claimOf(order)).toMatchObject({ includedHeight: 105, openTransactions: [], isDead: false });
+    await noteDeath(db, order.id, 1, { cause: 'removed', height: 300 });
+    expect(await claimOf(order)).toMatchObject({ isDead: true });
+  });
+});
+
+describe('a claimer that puts off what it holds', () => {
+  const dueAt = async (order: { readonly id: string }) =>
+    (await orderRow(db, order)).next_wake_at?.getTime() ?? null;
+  const knowing = ({ id }: { readonly id: string }) => ({ id, isCancelRequested: true });
+  const unknowing = ({ id }: { readonly id: string }) => ({ id, isCancelRequested: false });
+  const wakeAt = inMs(600_000);
+
+  test('wakes it when it says, and those of the others not', async () => {
+    const [one, two] = [await signed(db), await signed(db)];
+    await wakeLater(db, [{ ...unknowing(one), wakeAt }]);
+    await wakeLater(db, []);
+    expect([await dueAt(one), await dueAt(two)]).toEqual([wakeAt.getTime(), two.wakeAt.getTime()]);
+  });
+
+  test('does not put off what a cancel has made due since', async () => {
+    const order = await signed(db);
+    await cancelOrder(db, order);
+    const due = await dueAt(order);
+    await wakeLater(db, [{ ...unknowing(order), wakeAt }]);
+    await awaitProof(db, [unknowing(order)]);
+    expect(await dueAt(order)).toBe(due);
+    await claim();
+  });
+
+  test('does not take a cancel from whom it was given to', async () => {
+    const order = await signed(db);
+    await cancelOrder(db, order);
+    expect(await claim(100, { isOfCancels: true })).toHaveLength(1);
+    const lease = await dueAt(order);
+    await wakeLater(db, [{ ...unknowing(order), wakeAt }]);
+    await awaitProof(db, [unknowing(order)]);
+    expect(await dueAt(order)).toBe(lease);
+  });
+
+  test('and knows of the cancel says when to go on with it', async () => {
+    const order = await signed(db);
+    await cancelOrder(db, order);
+    await wakeLater(db, [{ ...knowing(order), wakeAt }]);
+    expect(await dueAt(order)).toBe(wakeAt.getTime());
+    await awaitProof(db, [knowing(order)]);
+    expect(await dueAt(order)).toBeNull();
+  });
+
+  test.each(STATUSES.filter(isFinal))('wakes nobody for what is %s', async (status) => {
+    const order = await signed(db);
+    await setStatus(db, order, status);
+    await wakeLater(db, [{ ...unknowing(order), wakeAt }]);
+    expect(await dueAt(order)).toBeNull();
+  });
+
+  test('in batches over the same orders in opposite order deadlocks nobody', async () => {
+    const orders = (await Promise.all(Array.from({ length: 50 }, () => signed(db)))).map(unknowing);
+    const later = orders.map((order) => ({ ...order, wakeAt }));
+    const turns = Array.from({ length: 20 }, (_, turn) =>
+      turn % 2 === 0 ? wakeLater(db, later) : awaitProof(other, orders.toReversed()),
+    );
+    await Promise.all(turns);
+  });
+});
+
 test('awaitProof wakes nobody for these orders any more, and for no others', async () => {
   const [done, rest] = await recordDue(2);
   await awaitProof(db, [{ id: done?.id ?? '', isCancelRequested: false }]);
   await awaitProof(db, []);
-  expect((await claim()).map(({ id }) => id)).toEqual([rest?.id]);
+  const ids = (await claim()).map(({ id }) => id);
+  expect([ids.includes(done?.id ?? ''), ids.includes(rest?.id ?? '')]).toEqual([false, true]);
 });
 
 /** Rows of orders that this session has read and not reported yet. */

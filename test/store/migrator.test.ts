@@ -16,13 +16,16 @@ import {
 } from '../../src/store/migrations.ts';
 import { migrate } from '../../src/store/migrator.ts';
 import { setUpRoles } from '../../src/store/role-setup.ts';
+import { noteDeath } from '../../src/store/stateful.ts';
 import { catalogueOf } from '../support/catalogue.ts';
 import { createDatabase } from '../support/databases.ts';
 import { runProcess, runRouter } from '../support/run-router.ts';
-import { insertRow, openSession } from './builders.ts';
+import { include, insertRow, openSession, setStatus, signedColumns, signedStateful } from './builders.ts';
 
 const RELEASED = readMigrationFiles();
 const NAMES = RELEASED.map(({ name }) => name);
+/** A machine that other files keep busy lets a session wait before it waits for a lock. */
+const PATIENTLY = { timeout: 10_000 };
 
 /** The released migrations, and these after them. */
 function withFiles(files: Readonly<Record<string, string>>): readonly MigrationFile[] {
@@ -84,12 +87,12 @@ CREATE UNIQUE INDEX CONCURRENTLY orders_one_per_count
     const files = withFiles({
       '900001_table': 'CREATE TABLE indexed (id INTEGER);',
       '900002_index':
-        '-- no-transaction: as those on full tables\nCREATE INDEX CONCURRENTLY one ON indexed (id);\nVACUUM indexed;\n',
+        '-- no-transaction: as those on full tables\nCREATE INDEX CONCURRENTLY indexed_id ON indexed (id);\nVACUUM indexed;\n',
       '900003_column': 'ALTER TABLE indexed ADD COLUMN name TEXT;',
     });
     expect(await migrate(database.db, { files })).toEqual(['900001_table', '900002_index', '900003_column']);
-    expect(await indexLines(database.db, 'one')).toEqual([
-      'public.indexed index: CREATE INDEX one ON public.indexed USING btree (id)',
+    expect(await indexLines(database.db, 'indexed_id')).toEqual([
+      'public.indexed index: CREATE INDEX indexed_id ON public.indexed USING btree (id)',
     ]);
     expect(await requireSchema(database.db, files)).toEqual([]);
   });
@@ -113,21 +116,21 @@ CREATE UNIQUE INDEX CONCURRENTLY orders_one_per_count
     ]);
   });
 
-  test('the released one may have been broken off anywhere', async () => {
+  const alone = RELEASED.filter(({ isTransactional }) => !isTransactional);
+  test.each(alone.map(({ name }) => [name]))('%s may have been broken off anywhere', async (name) => {
     await using empty = await createDatabase('empty');
     const { db } = empty;
-    const released = RELEASED.filter(({ isTransactional }) => !isTransactional);
-    expect(released.map(({ name }) => name)).toEqual(['000004_query_indexes']);
-    const [{ name, statements } = { name: '', statements: [] }] = released;
+    const files = RELEASED.slice(0, NAMES.indexOf(name) + 1);
+    const { statements } = files.at(-1) ?? { statements: [] };
     const made = statements.flatMap(
       (statement) => /^CREATE INDEX CONCURRENTLY (\w+)/.exec(statement)?.[1] ?? [],
     );
     expect(made.length).toBeGreaterThan(0);
-    await migrate(db);
+    await migrate(db, { files });
     const whole = await catalogueOf(db);
     for (let done = 0; done < statements.length; done++) {
       await sql`DELETE FROM kysely_migration WHERE name = ${name}`.execute(db);
-      const cut = RELEASED.map((file) =>
+      const cut = files.map((file) =>
         file.name === name
           ? { ...file, statements: [...statements.slice(0, done), 'SELECT broken off'] }
           : file,
@@ -136,9 +139,13 @@ CREATE UNIQUE INDEX CONCURRENTLY orders_one_per_count
       // As a server that was killed in the middle of it leaves it.
       await sql`UPDATE pg_index SET indisvalid = false FROM pg_class
         WHERE pg_class.oid = indexrelid AND relname = ANY(${made})`.execute(db);
-      expect(await migrate(db)).toEqual([name]);
+      expect(await migrate(db, { files })).toEqual([name]);
       expect(await catalogueOf(db)).toEqual(whole);
     }
+  });
+
+  test('is among the released ones', () => {
+    expect(alone.map(({ name }) => name)).toEqual(['000004_query_indexes', '000006_submission_indexes']);
   });
 
   test('is not held up by starters that wait for the one at work', async () => {
@@ -157,7 +164,7 @@ CREATE UNIQUE INDEX CONCURRENTLY orders_one_per_count
           database.db,
         );
         return rows[0]?.waits;
-      })
+      }, PATIENTLY)
       .toBe(true);
     const others = Array.from({ length: 3 }, () => openDatabase({ url: database.url, maxConnections: 2 }));
     const isWaiting = others.map(() => Promise.withResolvers<void>());
@@ -170,6 +177,60 @@ CREATE UNIQUE INDEX CONCURRENTLY orders_one_per_count
     expect(await Promise.all(later)).toEqual([[], [], []]);
     await Promise.all(others.map((db) => db.destroy()));
   });
+});
+
+test('the schema of submission finds what was traded before it, archived orders included, and archives on', async () => {
+  await using empty = await createDatabase('empty');
+  const { db } = empty;
+  const before = NAMES.indexOf('000005_submission.breaking');
+  await migrate(db, { files: RELEASED.slice(0, before) });
+  const traded = async (side: 'BUY' | 'SELL', size: string, market = 'BTC-USD') => {
+    const signed = { ...signedColumns(), owner: 'dydx1before' };
+    const order = await insertRow(db, { status: 'CANCELLED', side, market, filled_size: size, ...signed });
+    await sql`INSERT INTO order_attempts (order_id, attempt, good_til_block, signed_height, tx_hash, tx_bytes)
+      VALUES (${order.id}, 1, 120, 100, repeat('A', 64), 'x')`.execute(db);
+    await sql`INSERT INTO order_fills (id, order_id, market, side, size, price, fee, liquidity, height, filled_at)
+      SELECT gen_random_uuid(), id, market, side, filled_size, 60000, 0, 'MAKER', 110, now() FROM orders
+      WHERE id = ${order.id}`.execute(db);
+    return order;
+  };
+  const archive = async ({ id }: { readonly id: string }) => {
+    const { rows } = await sql<{ moved: number }>`SELECT archive_orders(${[id]}::uuid[]) AS moved`.execute(
+      db,
+    );
+    return rows[0]?.moved;
+  };
+  await traded('BUY', '4');
+  expect(await archive(await traded('BUY', '3'))).toBe(1);
+  expect(await archive(await traded('SELL', '1.5'))).toBe(1);
+  await traded('SELL', '2', 'ETH-USD');
+
+  expect(await migrate(db)).toEqual(NAMES.slice(before));
+  const positions = await db.selectFrom('positions').selectAll().orderBy('market').execute();
+  const of = { owner: 'dydx1before', subaccount_number: 0, updated_at: expect.any(Date) };
+  expect(positions).toEqual([
+    { ...of, market: 'BTC-USD', size: '5.500000000000000000' },
+    { ...of, market: 'ETH-USD', size: '-2.000000000000000000' },
+  ]);
+  // Into the month that was made before: an attempt without a block has a place there now.
+  const order = await signedStateful(db);
+  await include(db, order);
+  await noteDeath(db, order.id, 1, { cause: 'removed', height: 200 });
+  const resolution = JSON.stringify({ rule: 'dead', height: 202, fills: 0 });
+  await setStatus(db, order, 'CANCELLED', { filled_size: '0', resolution });
+  expect(await archive(order)).toBe(1);
+  const { rows } = await sql`SELECT o.nonce, o.included_height, o.dead_height, o.death ->> 'cause' AS cause,
+      a.good_til_block, a.included_code, a.nonce AS attempt_nonce
+    FROM orders_archive o JOIN order_attempts_archive a ON a.order_id = o.id WHERE o.id = ${order.id}`.execute(
+    db,
+  );
+  const nonce = String(order.attempt.nonce);
+  expect(rows).toEqual([
+    {
+      ...{ nonce, included_height: '105', dead_height: '200', cause: 'removed' },
+      ...{ good_til_block: null, included_code: '0', attempt_nonce: nonce },
+    },
+  ]);
 });
 
 test('roles that are set up meanwhile wait for the migration, instead of it for them and they for it', async () => {
@@ -187,12 +248,12 @@ test('roles that are set up meanwhile wait for the migration, instead of it for 
       WHERE datname = current_database() AND ${sql.raw(which)}`.execute(db);
     return rows[0]?.count;
   };
-  await expect.poll(sessions(`wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%'`)).toBe(1);
+  await expect.poll(sessions(`wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%'`), PATIENTLY).toBe(1);
   const roles = openDatabase({ url, maxConnections: 2, applicationName: 'roles' });
   const settingUp = setUpRoles(roles);
   // In no transaction, which the index would wait for.
   const asks = `application_name = 'roles' AND state = 'idle' AND query LIKE '%advisory_lock%'`;
-  await expect.poll(sessions(asks)).toBe(1);
+  await expect.poll(sessions(asks), PATIENTLY).toBe(1);
   await session.query('COMMIT');
   expect(await migrating).toEqual(['900001_index']);
   expect(await settingUp).toMatchObject({ hasTables: true });

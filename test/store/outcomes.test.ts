@@ -241,6 +241,39 @@ describe('a fill that was booked before the answer', () => {
   });
 });
 
+describe('an answer to what left before a cancel', () => {
+  test.each([
+    ['accepted', null],
+    ['doubt', inMs(500)],
+    ['deferred', inMs(500)],
+    ['refused', null],
+  ] as const)('%s does not put the cancel off', async (outcome, wakeAt) => {
+    const order = await signed(db);
+    await cancelOrder(db, order);
+    const due = (await orderRow(db, order)).next_wake_at;
+    const { row } = await answered(order, { outcome, wakeAt });
+    expect(due).toBeInstanceOf(Date);
+    expect(row.next_wake_at).toEqual(due);
+  });
+
+  test('leaves the cancel to whom it was given, or as sent', async () => {
+    for (const next_wake_at of [inMs(60_000), null]) {
+      const order = await signed(db);
+      await cancelOrder(db, order);
+      await db.updateTable('orders').set({ next_wake_at }).where('id', '=', order.id).execute();
+      const { row } = await answered(order, { outcome: 'doubt', wakeAt: inMs(500) });
+      expect(row.next_wake_at).toEqual(next_wake_at);
+    }
+  });
+
+  test('ends the order all the same when it is refused for good', async () => {
+    const order = await signed(db);
+    await cancelOrder(db, order);
+    await recordOutcomes(db, [refusalOf(order)]);
+    expect(await orderRow(db, order)).toMatchObject({ status: 'REJECTED', next_wake_at: null });
+  });
+});
+
 for (const status of STATUSES.filter(isFinal)) {
   test(`an answer that comes after ${status} leaves nothing to be woken for`, async () => {
     const order = await signed(db);

@@ -1,17 +1,24 @@
 // Each of the source schema's queries is read from the index that was made for it, and no list reads a whole table: by
 // the plans of what the functions really send, on a database seeded as the one of bench:queries.
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { capturing, type PlanNode, planNodes } from '../../bench/explain.ts';
 import { seedOrders } from '../../bench/seed-orders.ts';
 import { SEEDED_UNTIL } from '../../bench/seed-rows.ts';
+import { latestCancels, requestCancels, storeCancel } from '../../src/store/cancels.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
+import { claimDue, whatIsDue } from '../../src/store/due-orders.ts';
 import { readExposures } from '../../src/store/exposures.ts';
 import { countByStatus } from '../../src/store/order-counts.ts';
 import { listActiveOrders, listOrders } from '../../src/store/order-pages.ts';
 import { orderWithHistory } from '../../src/store/order-story.ts';
+import { bookReport } from '../../src/store/reconciling.ts';
+import { recordOrders } from '../../src/store/recording.ts';
 import { asTenant } from '../../src/store/tenant.ts';
 import { createDatabase } from '../support/databases.ts';
 import { asLogin } from '../support/logins.ts';
+import { attemptOf, cancelOrder, fillOf, newCursor, newOrder, reportOf } from './builders.ts';
 
 const database = await createDatabase();
 const { db } = database;
@@ -78,6 +85,66 @@ describe.each(READERS)('for %s', (_who, as) => {
     const count = (reader: Database) => countByStatus(reader, { tenantId: 'default', since });
     expect((await as((reader) => scansOf(reader, count))).toSorted()).toEqual(scans(ALL, 'Index Only Scan'));
   });
+});
+
+describe('cancels', () => {
+  test('that are due are found in an index of their own, behind 5,000 placements that are due', async () => {
+    await using busy = await createDatabase();
+    const orders = Array.from({ length: 5_003 }, () => ({ ...newOrder(), wakeAt: new Date(0) }));
+    for (let from = 0; from < orders.length; from += 1_000) {
+      await recordOrders(busy.db, orders.slice(from, from + 1_000));
+    }
+    for (const order of orders.slice(-3)) await cancelOrder(busy.db, order);
+    await sql`VACUUM (ANALYZE) orders`.execute(busy.db);
+    expect(await scansOf(busy.db, whatIsDue)).toContain('Index Only Scan idx_orders_due_cancels');
+    const claim = (reader: Database) => claimDue(reader, { limit: 100, leaseMs: 1_000, isOfCancels: true });
+    const scans = (await scansOf(busy.db, claim)).filter((scan) => scan.includes('orders'));
+    expect(scans).toEqual(['Index Scan idx_orders_due_cancels', 'Index Scan orders_pkey']);
+  });
+
+  test.each([
+    ['of everything', {}, 'active_created_at'],
+    ['of a tenant', { tenantId: 'default' }, 'active_created_at'],
+    ['of a market', { market: 'BTC-USD' }, 'active'],
+    ['of an account', { account: 'default' }, 'active_created_at'],
+  ] as const)('%s read what is active, and nothing that has ended', async (_what, scope, index) => {
+    const undone = new Error('undone');
+    const scans: string[] = [];
+    const asked = db.transaction().execute(async (trx) => {
+      scans.push(...(await scansOf(trx, (reader) => requestCancels(reader, scope))));
+      throw undone;
+    });
+    await expect(asked).rejects.toBe(undone);
+    expect(scans.flatMap((scan) => /idx_orders_\w+/.exec(scan) ?? [])).toEqual([`idx_orders_${index}`]);
+    expect(scans).not.toContain('Seq Scan orders');
+  });
+
+  test('of an order are found by its id', async () => {
+    const { orders } = await listOrders(db, page);
+    const ids = orders.map(({ id }) => id);
+    for (let from = 0; from < 2_000; from += 100) {
+      const cancels = Array.from({ length: 100 }, (_, index) => ({
+        ...{ tenantId: 'default', owner: 'dydx1plan', goodTilBlock: 1, nonce: undefined },
+        orderIds: [randomUUID()],
+        tx: { hash: `${from + index}`.padStart(64, '0'), bytes: Buffer.of(1) },
+      }));
+      for (const cancel of cancels) await storeCancel(db, cancel);
+    }
+    await sql`VACUUM (ANALYZE) cancel_transactions`.execute(db);
+    const latest = await scansOf(db, (reader) => latestCancels(reader, ids.slice(0, 5)));
+    expect(latest).toContain('Bitmap Index Scan idx_cancel_transactions_order_ids');
+    expect(latest.filter((scan) => scan.startsWith('Seq Scan'))).toEqual([]);
+  });
+});
+
+test('what the reconciler may have to end is found by its block, short-term and stateful orders each in an index', async () => {
+  const cursor = await newCursor(db, 'dydx1plan');
+  const fill = fillOf({ ...newOrder(), attempt: attemptOf() });
+  const report = reportOf(cursor, [fill], 1_000);
+  const scans = await scansOf(db, (reader) => bookReport(reader, report, 2));
+  expect(scans).toContain('Index Scan idx_orders_reconcile');
+  expect(scans).toContain('Index Scan idx_orders_dead');
+  expect(scans).not.toContain('Seq Scan orders');
 });
 
 test('an order and its history are read by their keys', async () => {

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, expect, test } from 'vitest';
 import { intentHash } from '../../src/core/intent.ts';
 import { createBatcher } from '../../src/store/batcher.ts';
+import { requestCancel } from '../../src/store/cancels.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { endNeverSent } from '../../src/store/outcomes.ts';
 import { keyOf, type NewOrder, recordOrders, spentKeys } from '../../src/store/recording.ts';
@@ -13,8 +14,10 @@ import {
   historyOf,
   insertRow,
   intentOf,
+  longTerm,
   newOrder,
   nextName,
+  nextNonce,
   orderRow,
   signed,
   unsigned,
@@ -142,14 +145,31 @@ test('a spent client_id stays spent after its order has ended', async () => {
   expect(await recordOrders(db, [newOrder(order.intent)])).toEqual(['duplicate']);
 });
 
-test('a client_id that was cancelled before it was placed records nothing', async () => {
+test('a stateful intent is recorded with its time, its nonce and its trigger', async () => {
+  const attempt = attemptOf({ nonce: nextNonce() });
+  const long = newOrder(longTerm(), attempt);
+  const other = attemptOf({ nonce: nextNonce(), triggerSubticks: 5_900_000_000n });
+  const stop = newOrder({ ...longTerm(), type: 'STOP_LIMIT', trigger_price: '59000' }, other);
+  expect(await recordOrders(db, [long, stop])).toEqual(['recorded', 'recorded']);
+  const none = { good_til_block: null, first_good_til_block: null, good_til_blocks: null, attempt_count: 1 };
+  expect(await orderRow(db, long)).toMatchObject({
+    ...{ ...none, order_flags: 64, nonce: String(attempt.nonce), trigger_subticks: null },
+    good_til_time: new Date(long.intent.good_til_time ?? 0),
+  });
+  expect(await orderRow(db, stop)).toMatchObject({
+    ...{ ...none, order_flags: 32, nonce: String(other.nonce), trigger_subticks: '5900000000' },
+  });
+  expect(await attemptsOf(db, stop)).toMatchObject([{ nonce: String(other.nonce), good_til_block: null }]);
+});
+
+test('what a cancel came before is recorded with it, and what the batch holds beside it as ever', async () => {
   const client_id = nextName('cancelled');
-  await db
-    .insertInto('order_keys')
-    .values({ tenant_id: 'default', client_id, cancel_requested_at: new Date() })
-    .execute();
-  expect(await recordOrders(db, [newOrder({ client_id }, attemptOf())])).toEqual(['conflict']);
-  expect(await rowsOf(client_id)).toEqual([]);
+  expect(await requestCancel(db, 'default', client_id)).toEqual({ outcome: 'spent' });
+  const batch = [newOrder({}, attemptOf()), newOrder({ client_id }, attemptOf()), newOrder()];
+  expect(await recordOrders(db, batch)).toEqual(['recorded', 'cancelled', 'recorded']);
+  expect(await rowsOf(client_id)).toMatchObject([
+    { attempt_count: 0, cancel_requested_at: expect.any(Date) },
+  ]);
 });
 
 test('batches with the same 100 keys in opposite order from several processes record each key once', async () => {

@@ -202,6 +202,11 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
         'TRUNCATE order_status_history',
         'UPDATE order_fills SET size = 1',
         'DELETE FROM order_keys',
+        'DELETE FROM cancel_transactions',
+        `UPDATE cancel_transactions SET tx_bytes = ''`,
+        'DELETE FROM controls',
+        `UPDATE control_changes SET reason = 'forged'`,
+        'DELETE FROM control_changes',
       ];
       for (const outcome of Object.values(await all(OWNER, past))) expect(outcome).toMatch(/^refused: /);
     });
@@ -214,6 +219,10 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
         'TRUNCATE order_status_history',
         'INSERT INTO order_status_history_archive DEFAULT VALUES',
         'DELETE FROM order_status_history_archive',
+        'INSERT INTO control_changes DEFAULT VALUES',
+        `UPDATE control_changes SET reason = 'forged'`,
+        'DELETE FROM control_changes',
+        'DELETE FROM controls',
       ];
       for (const role of [...APPLICATION, 'cryptopulse_backup'] as const) {
         expect([role, await all(role, statements)]).toEqual([role, each(statements, 'denied')]);
@@ -247,7 +256,8 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
 
     test('nothing of record may be deleted, and nobody may empty or rig a table', async () => {
       const turns = ['app timer_turns', 'maintenance timer_turns', 'worker timer_turns'];
-      expect(await rightsOf(db, 'DELETE')).toEqual(turns);
+      const passing = ['worker nonces_in_doubt', 'worker rate_limits'];
+      expect(await rightsOf(db, 'DELETE')).toEqual([...turns, ...passing].toSorted());
       expect(await rightsOf(db, 'TRUNCATE')).toEqual([]);
       expect(await rightsOf(db, 'TRIGGER')).toEqual([]);
       expect(await rightsOf(db, 'REFERENCES')).toEqual([]);
@@ -267,6 +277,7 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
         'CREATE POLICY mine ON orders USING (true)',
         'ALTER FUNCTION archive_orders(uuid[]) SECURITY INVOKER',
         `SELECT make_archive_month('2030-01-01')`,
+        'DROP TRIGGER refuse_second_nonce ON orders',
       ];
       for (const role of [...APPLICATION, 'cryptopulse_backup'] as const) {
         expect([role, await all(role, statements)]).toEqual([role, each(statements, 'denied')]);
@@ -325,10 +336,14 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
           insert('attempt_count', '0'),
           insert('retry_count', '0'),
           insert('created_at', 'now()'),
+          insert('cancel_count', '0'),
+          insert('nonce', 'NULL'),
           'UPDATE orders SET metadata = NULL',
-          'UPDATE orders SET cancel_requested_at = now()',
-          'UPDATE order_keys SET cancel_requested_at = now()',
-          'SELECT FROM orders FOR UPDATE',
+          'UPDATE orders SET next_wake_at = now()',
+          `UPDATE orders SET status = 'CANCELLED'`,
+          'UPDATE orders SET cancel_requested_at = now(), next_wake_at = NULL',
+          'UPDATE order_keys SET archived_at = now()',
+          `UPDATE order_keys SET client_id = 'other'`,
           'DELETE FROM orders',
           'DELETE FROM order_keys',
           `SELECT nextval('dydx_client_id_blocks')`,
@@ -337,13 +352,43 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
         expect(await all('cryptopulse_app', statements)).toEqual(each(statements, 'denied'));
       });
 
+      test('asks for cancels of its tenant, and takes none back', async () => {
+        const ask = `UPDATE orders SET cancel_requested_at = now() WHERE status = 'OPEN'`;
+        expect(await attempt('cryptopulse_app', ask)).toBe('ok 1');
+        const key = `INSERT INTO order_keys (tenant_id, client_id, cancel_requested_at) VALUES ('one', 'early', now())`;
+        expect(await attempt('cryptopulse_app', key)).toBe('ok 1');
+        const refused = [
+          `UPDATE orders SET cancel_requested_at = now() WHERE status = 'CANCELLED'`,
+          `WITH asked AS (${ask} RETURNING id) SELECT FROM asked; UPDATE orders SET cancel_requested_at = NULL WHERE status = 'OPEN'`,
+          'UPDATE order_keys SET order_id = gen_random_uuid()',
+          `UPDATE order_keys SET intent_hash = repeat('b', 64)`,
+        ];
+        for (const outcome of Object.values(await all('cryptopulse_app', refused)))
+          expect(outcome).toMatch(/^refused: /);
+      });
+
+      test('holds up its tenant, and nobody else', async () => {
+        const set = (tenant: string) =>
+          `INSERT INTO controls (tenant_id, mode, reason, set_by) VALUES ('${tenant}', 'HALTED', 'test', 'test')`;
+        expect(await attempt('cryptopulse_app', set('one'))).toBe('ok 1');
+        for (const tenant of ['', 'two'])
+          expect(await attempt('cryptopulse_app', set(tenant))).toMatch(/^refused: /);
+        // That of all tenants is not its to see.
+        expect(await attempt('cryptopulse_app', `UPDATE controls SET mode = 'RUNNING'`)).toBe('ok 0');
+      });
+
       test("reads no signed bytes, and nothing that is not a tenant's", async () => {
         const statements = [
           'SELECT tx_bytes FROM order_attempts',
           'SELECT * FROM order_attempts',
           'SELECT tx_bytes FROM order_attempts_archive',
+          'SELECT tx_bytes FROM cancel_transactions',
+          'SELECT * FROM cancel_transactions',
           'SELECT FROM unexplained_fills',
-          'SELECT FROM controls',
+          'SELECT FROM positions',
+          'SELECT FROM nonces_in_doubt',
+          'SELECT FROM rate_limits',
+          `SELECT take_nonces('dydx1', 1, 1, false)`,
           'SELECT FROM incidents',
           'SELECT FROM signer_nonces',
           'SELECT FROM reconcile_cursors',
@@ -360,8 +405,11 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
       test('changes what happens to an order of any tenant, and never what was asked for', async () => {
         expect(await attempt('cryptopulse_worker', 'SELECT tenant_id FROM orders')).toMatch(/^ok [3-9]/);
         expect(
-          await attempt('cryptopulse_worker', 'UPDATE orders SET cancel_requested_at = now() RETURNING id'),
-        ).toMatch(/^ok [3-9]/);
+          await attempt(
+            'cryptopulse_worker',
+            `UPDATE orders SET cancel_requested_at = now() WHERE status = 'OPEN'`,
+          ),
+        ).toMatch(/^ok [2-9]/);
         const asked = [
           'id',
           'tenant_id',
@@ -394,9 +442,12 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
           `UPDATE order_attempts SET tx_hash = ''`,
           'UPDATE order_attempts SET good_til_block = 1',
           'UPDATE order_fills SET size = 1',
-          'UPDATE order_keys SET intent_hash = NULL',
           `UPDATE installation SET chain_id = 'other'`,
-          `UPDATE controls SET mode = 'RUNNING'`,
+          `UPDATE cancel_transactions SET tx_bytes = ''`,
+          `UPDATE cancel_transactions SET order_ids = '{}'`,
+          'DELETE FROM cancel_transactions',
+          'DELETE FROM positions',
+          'DELETE FROM signer_nonces',
           'UPDATE orders_archive SET size = 1',
           'DELETE FROM orders',
           'DELETE FROM order_attempts',
@@ -412,6 +463,16 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
         ];
         expect(await all('cryptopulse_worker', statements)).toEqual(each(statements, 'denied'));
         expect(await attempt('cryptopulse_worker', `SELECT nextval('dydx_client_id_blocks')`)).toBe('ok 1');
+        expect(await attempt('cryptopulse_worker', `SELECT take_nonces('dydx1', 1, 1, false)`)).toBe('ok 1');
+        // A key takes an order once, and that was before.
+        expect(await attempt('cryptopulse_worker', 'UPDATE order_keys SET intent_hash = NULL')).toMatch(
+          /^refused: /,
+        );
+      });
+
+      test('holds up any tenant', async () => {
+        const halt = `INSERT INTO controls (tenant_id, mode, reason, set_by) VALUES ('two', 'HALTED', 'test', 'test')`;
+        expect(await attempt('cryptopulse_worker', halt)).toBe('ok 1');
       });
     });
 

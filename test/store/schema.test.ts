@@ -644,6 +644,51 @@ describe('the other tables', () => {
     await insert({});
   });
 
+  const late = new Date(30_006);
+  test.each([
+    ['a block and a nonce', { good_til_block: 120, nonce: 5 }, 'order_attempts_one_end'],
+    ['neither', { good_til_block: null, nonce: null }, 'order_attempts_one_end'],
+    ['a block', { good_til_block: 120, nonce: null }, undefined],
+    ['a nonce', {}, undefined],
+    ['a block in which it is, and no code', { included_height: 105 }, 'order_attempts_included'],
+    ['a code, and no block', { included_code: 0 }, 'order_attempts_included'],
+    ['both', { included_height: 105, included_code: 0 }, undefined],
+    ['a block up to which it is not, and no time', { absent_height: 200 }, 'order_attempts_absent'],
+    ['a time, and no block', { absent_time: late }, 'order_attempts_absent'],
+    [
+      'a time within its window',
+      { absent_height: 200, absent_time: new Date(30_005) },
+      'order_attempts_absent',
+    ],
+    ['a time beyond it', { absent_height: 200, absent_time: late }, undefined],
+    [
+      'absence, of a short-term order',
+      { good_til_block: 120, nonce: null, absent_height: 200, absent_time: late },
+      'order_attempts_absent',
+    ],
+    [
+      'absence and a block',
+      { absent_height: 200, absent_time: late, included_height: 105, included_code: 0 },
+      'order_attempts_absent',
+    ],
+  ])('an attempt with %s is refused by %s', async (_what, changes, constraint) => {
+    const { id } = await insertRow(db, stateful());
+    const attempt = {
+      order_id: id,
+      attempt: 1,
+      nonce: 5,
+      signed_height: 100,
+      tx_hash: 'A',
+      tx_bytes: Buffer.of(1),
+    };
+    const insert = db
+      .insertInto('order_attempts')
+      .values({ ...attempt, ...changes })
+      .execute();
+    if (constraint === undefined) await insert;
+    else await expect(insert).rejects.toEqual(violates(constraint));
+  });
+
   /** Values of a row, the constraint that refuses it; undefined: it is taken. */
   test.each([
     [`controls (reason, set_by) VALUES ('drill', 'ops')`, undefined],
@@ -653,6 +698,10 @@ describe('the other tables', () => {
     [`controls (reason, set_by) VALUES ('drill', '')`, 'controls_set_by_check'],
     [`signer_nonces (owner, last_nonce) VALUES ('dydx1a', 0)`, 'signer_nonces_last_nonce_check'],
     [`signer_nonces (owner, last_nonce) VALUES ('dydx1a', 1)`, undefined],
+    [
+      `signer_nonces (owner, last_nonce, recent) VALUES ('dydx1b', 20, ARRAY(SELECT generate_series(1, 20)))`,
+      'signer_nonces_recent_check',
+    ],
     [`incidents (kind) VALUES ('')`, 'incidents_kind_check'],
     [`incidents (kind) VALUES ('late fill')`, undefined],
     [`incidents (kind, closed_at) VALUES ('late fill', now())`, 'incidents_closed_by_somebody'],

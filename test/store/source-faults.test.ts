@@ -29,7 +29,7 @@ import {
   reportOf,
   type Session,
   signed,
-  signedColumns,
+  statefulColumns,
 } from './builders.ts';
 
 const TYPES = `
@@ -638,7 +638,9 @@ test('11. orders has the indexes that its queries use, and none that repeats ano
     'idx_orders_active',
     'idx_orders_active_created_at',
     'idx_orders_cancelled',
+    'idx_orders_dead',
     'idx_orders_due',
+    'idx_orders_due_cancels',
     'idx_orders_expired',
     'idx_orders_filled',
     'idx_orders_market_cancelled',
@@ -647,6 +649,7 @@ test('11. orders has the indexes that its queries use, and none that repeats ano
     'idx_orders_market_rejected',
     'idx_orders_reconcile',
     'idx_orders_rejected',
+    'orders_one_nonce',
     'orders_order_id_key',
     'orders_pkey',
     'orders_venue_identity',
@@ -664,11 +667,11 @@ test("12. an order can say its trigger price, its time, its subaccount and the v
   const said = { good_til_time: inMs(3_600_000), subaccount_number: 127 };
   const order = await insertRow(db, {
     ...{ status: 'OPEN', type: 'STOP_LIMIT', trigger_price: '61000', ...said },
-    ...signedColumns(),
-    ...{ order_flags: 32, first_good_til_block: null, good_til_block: null, dydx_client_id: 4_294_967_295 },
+    ...statefulColumns(),
+    ...{ order_flags: 32, trigger_subticks: 6_100_000_000, dydx_client_id: 4_294_967_295, ...said },
   });
   expect(await orderRow(db, order)).toMatchObject({
-    ...{ ...said, order_flags: 32, dydx_client_id: '4294967295' },
+    ...{ ...said, order_flags: 32, dydx_client_id: '4294967295', trigger_subticks: '6100000000' },
     trigger_price: '61000.000000000000000000',
   });
 });

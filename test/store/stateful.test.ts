@@ -4,8 +4,9 @@ import { sql } from 'kysely';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Death } from '../../src/core/proof.ts';
 import { isFinal, STATUSES } from '../../src/core/status.ts';
+import { storeCancel } from '../../src/store/cancels.ts';
 import { openDatabase } from '../../src/store/database.ts';
-import { noteAbsent, noteDeath, noteIncluded, settleNonce } from '../../src/store/stateful.ts';
+import { noteAbsent, noteDeath, noteFailed, noteIncluded, settleNonce } from '../../src/store/stateful.ts';
 import { createDatabase } from '../support/databases.ts';
 import {
   absenceOf,
@@ -147,8 +148,9 @@ describe('absence', () => {
     expect(row).toMatchObject({ dead_nonce: String(order.attempt.nonce), status: 'PENDING' });
     const evidence = { absent_height: '200', absent_time: absence.time };
     expect(attempts).toMatchObject([evidence, evidence]);
+    // Whoever finds it once more is told that it is so; the first evidence is kept.
     const before = await whole(order);
-    expect(await noteAbsent(db, { ...absence, height: 201 })).toBe(false);
+    expect(await noteAbsent(db, { ...absence, height: 201 })).toBe(true);
     expect(await whole(order)).toEqual({ ...before, row: { ...before.row, updated_at: expect.any(Date) } });
   });
 
@@ -339,13 +341,31 @@ describe('a death without its evidence is refused', () => {
   });
 });
 
-describe('what failed for its nonce', () => {
+describe('a transaction that the chain refused in its block, before its messages', () => {
+  const failure = (order: SignedStateful, attempt: number, nonce?: number) => ({
+    ...{ id: order.id, hash: siblingOf(order, attempt, nonce).tx.hash, height: 300, code: 32 },
+  });
   const failedBy = (order: SignedStateful, attempt: number, codespace: string): Death => ({
     ...{ cause: 'failed', height: 300, codespace, code: 32, log: 'account sequence mismatch' },
     tx_hash: siblingOf(order, attempt).tx.hash,
   });
 
-  test('shows nothing of its siblings: one of them may have taken the nonce', async () => {
+  test('is noted with its block and its code, and the order goes on', async () => {
+    const order = await inDoubt();
+    await signSibling(db, order, 2);
+    const before = await whole(order);
+    await noteFailed(db, failure(order, 2));
+    const { row, attempts } = await whole(order);
+    expect(row).toEqual(before.row);
+    expect(attempts.map(({ included_code }) => included_code)).toEqual([null, '32']);
+    expect(await isInDoubt(order)).toBe(true);
+    // Once, and by its own hash.
+    await noteFailed(db, { ...failure(order, 2), height: 301, code: 5 });
+    await noteFailed(db, { ...failure(order, 1), hash: 'A'.repeat(64) });
+    expect((await whole(order)).attempts).toEqual(attempts);
+  });
+
+  test('is no end while a sibling may have taken the nonce', async () => {
     const order = await inDoubt();
     await signSibling(db, order, 2);
     const before = await whole(order);
@@ -357,20 +377,49 @@ describe('what failed for its nonce', () => {
     expect(await noteDeath(db, order.id, 2, failedBy(order, 2, 'clob'))).toBe(true);
   });
 
-  test('shows the death of an order that has no other', async () => {
+  test('does not keep the sibling that was carried out from being noted', async () => {
     const order = await inDoubt();
-    expect(await noteDeath(db, order.id, 1, failedBy(order, 1, 'sdk'))).toBe(true);
+    await signSibling(db, order, 2);
+    await noteFailed(db, failure(order, 2));
+    await include(db, order);
+    expect(await orderRow(db, order)).toMatchObject({ status: 'OPEN', included_height: '105' });
+    expect(await isInDoubt(order)).toBe(false);
   });
 
-  test('shows it when the others were shown absent, with a nonce before', async () => {
+  test('needs not be absent for its nonce to be dead, and its siblings do', async () => {
     const order = await signedStateful(db);
-    await noteAbsent(db, absenceOf(order, 1));
+    await signSibling(db, order, 2);
+    await noteFailed(db, failure(order, 2));
+    expect(await noteAbsent(db, absenceOf(order, 2))).toBe(true);
+    const { row, attempts } = await whole(order);
+    expect(row).toMatchObject({ dead_nonce: String(order.attempt.nonce) });
+    expect(attempts.map(({ absent_height, included_code }) => [absent_height, included_code])).toEqual([
+      ['200', null],
+      [null, '32'],
+    ]);
     const second = nextNonce();
-    await signSibling(db, order, 2, second);
-    const death = { ...failedBy(order, 2, 'sdk'), tx_hash: siblingOf(order, 2, second).tx.hash };
-    expect(await noteDeath(db, order.id, 2, death)).toBe(true);
-    expect((await attemptsOf(db, order)).map(({ included_code }) => included_code)).toEqual([null, '32']);
+    expect(await signSibling(db, order, 3, second)).toBe(true);
+    await noteFailed(db, failure(order, 3, second));
+    expect(await noteAbsent(db, absenceOf(order, 3, second))).toBe(true);
+    const death = { cause: 'never_included', height: 300, block_time_ms: 1 } as const;
+    expect(await noteDeath(db, order.id, 3, death)).toBe(true);
   });
+});
+
+test('a death frees the nonces of its cancels as well', async () => {
+  const order = await inDoubt();
+  const { owner } = order.attempt.order.id;
+  const nonces = [nextNonce(), nextNonce()];
+  for (const nonce of nonces) await db.insertInto('nonces_in_doubt').values({ owner, nonce }).execute();
+  await storeCancel(db, {
+    ...{ tenantId: 'default', owner, orderIds: [order.id], goodTilBlock: undefined, nonce: nonces[0] },
+    tx: { hash: `${nonces[0]}`.padStart(64, '0'), bytes: Buffer.of(1) },
+  });
+  const block_time_ms = await goodTilMs(order);
+  expect(await noteDeath(db, order.id, 1, { cause: 'expired', height: 300, block_time_ms })).toBe(true);
+  const { doubt } = await whole(order);
+  const left = doubt.map(({ nonce }) => Number(nonce));
+  expect(nonces.map((nonce) => left.includes(nonce))).toEqual([false, true]);
 });
 
 test.each([

@@ -5,19 +5,21 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRouterClient } from '../../src/client.ts';
 import type { IntentInput } from '../../src/core/intent.ts';
+import { requestCancel, requestCancels, storeCancel } from '../../src/store/cancels.ts';
+import { listControls, setMode } from '../../src/store/controls.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { whatIsDue } from '../../src/store/due-orders.ts';
 import { readFigures } from '../../src/store/figures.ts';
 import { countByStatus } from '../../src/store/order-counts.ts';
 import { listActiveOrders, listOrders } from '../../src/store/order-pages.ts';
-import { orderWithHistory } from '../../src/store/order-story.ts';
+import { findOrder, orderWithHistory } from '../../src/store/order-story.ts';
 import { bookReport } from '../../src/store/reconciling.ts';
 import { TENANT_ROWS } from '../../src/store/roles.ts';
 import { latestRejections } from '../../src/store/standings.ts';
 import { asTenant } from '../../src/store/tenant.ts';
 import { createDatabase } from '../support/databases.ts';
 import { asLogin } from '../support/logins.ts';
-import { fillOf, insertRow, newCursor, nextName, reportOf, signed } from './builders.ts';
+import { fillOf, insertRow, newCursor, nextName, orderRow, reportOf, signed, unsigned } from './builders.ts';
 
 const database = await createDatabase();
 const app = openDatabase({ url: asLogin(database.url, 'app') });
@@ -65,7 +67,15 @@ async function wholeOrder(tenant_id: string): Promise<{ readonly id: string }> {
 let bobs: { readonly id: string };
 beforeAll(async () => {
   bobs = await wholeOrder('bob');
-  await wholeOrder('alice');
+  const orders = { bob: bobs, alice: await wholeOrder('alice') };
+  for (const [tenantId, { id }] of Object.entries(orders)) {
+    const tx = { hash: tenantId.padEnd(64, '0'), bytes: Buffer.from(tenantId) };
+    const end = { goodTilBlock: 130, nonce: undefined };
+    await storeCancel(database.db, { tenantId, owner: nextName('dydx1'), orderIds: [id], ...end, tx });
+    const scope = { tenantId, account: '', market: '' };
+    const halt = { ...scope, mode: 'REDUCING', reason: 'test', setBy: tenantId } as const;
+    await asTenant(app, tenantId, (trx) => setMode(trx, halt));
+  }
   expect((await bob.enqueue({ ...intent('refused'), size: '-1' })).outcome).toBe('invalid');
 });
 
@@ -208,6 +218,16 @@ describe('overwrites', () => {
       VALUES (gen_random_uuid(), 'alice', 'forged', 'BTC-USD', 'BUY', 'MARKET', 1, 'IOC', 'FILLED')`,
     ],
     ['a change of its own', `UPDATE orders SET size = 2 WHERE tenant_id = 'alice'`],
+    ['a cancel transaction', `INSERT INTO cancel_transactions DEFAULT VALUES`],
+    [
+      'a halt of another tenant',
+      `INSERT INTO controls (tenant_id, reason, set_by) VALUES ('bob', 'x', 'alice')`,
+    ],
+    ['a halt of all', `INSERT INTO controls (tenant_id, reason, set_by) VALUES ('', 'x', 'alice')`],
+    ['its halt for another tenant', `UPDATE controls SET tenant_id = 'bob'`],
+    ['a change of controls that never was', `INSERT INTO control_changes DEFAULT VALUES`],
+    ['an order that takes a key of another tenant', `UPDATE order_keys SET tenant_id = 'bob'`],
+    ['a nonce', `SELECT take_nonces('dydx1', 1, 1, false)`],
     ['a deletion', `DELETE FROM orders`],
     [
       'history',
@@ -223,6 +243,104 @@ describe('overwrites', () => {
     expect(told).toMatchObject({
       outcome: 'invalid',
       refusals: [{ field: 'tenant_id', reason: 'this client speaks for alice' }],
+    });
+  });
+});
+
+describe('cancels', () => {
+  const asked = async (order: { readonly id: string }) =>
+    (await orderRow(database.db, order)).cancel_requested_at !== null;
+
+  test('are of its own orders, and name no other’s', async () => {
+    const { db } = database;
+    const [mine, theirs] = [
+      await unsigned(db, { tenant_id: 'alice' }),
+      await unsigned(db, { tenant_id: 'bob' }),
+    ];
+    const { client_id } = theirs.intent;
+    const asAlice = <Result>(work: (trx: Database) => Promise<Result>) => asTenant(app, 'alice', work);
+    expect(await alice.cancel(mine.intent.client_id)).toMatchObject({
+      outcome: 'requested',
+      status: 'PENDING',
+    });
+    // The same name is her own, and was free.
+    expect(await alice.cancel(client_id)).toMatchObject({ outcome: 'spent' });
+    expect(await asAlice((trx) => requestCancel(trx, 'alice', client_id))).toEqual({ outcome: 'spent' });
+    await expect(asAlice((trx) => requestCancel(trx, 'bob', client_id))).rejects.toMatchObject({
+      code: '42501',
+    });
+    await asAlice((trx) => requestCancels(trx, { tenantId: 'bob' }));
+    await asAlice((trx) => requestCancels(trx, {}));
+    await asAlice((trx) =>
+      trx
+        .updateTable('orders')
+        .set({ cancel_requested_at: new Date() })
+        .where('id', '=', theirs.id)
+        .execute(),
+    );
+    expect([await asked(mine), await asked(theirs)]).toEqual([true, false]);
+  });
+
+  test('by a key that names another’s order do nothing, whoever carries them out', async () => {
+    const { db } = database;
+    const theirs = await unsigned(db, { tenant_id: 'bob' });
+    const forged = nextName('forged');
+    await asTenant(app, 'alice', (trx) => requestCancel(trx, 'alice', forged));
+    await asTenant(app, 'alice', (trx) =>
+      trx
+        .updateTable('order_keys')
+        .set({ order_id: theirs.id, intent_hash: 'a'.repeat(64) })
+        .where('client_id', '=', forged)
+        .execute(),
+    );
+    // A submitter sees the orders of every tenant.
+    await expect(requestCancel(db, 'alice', forged)).rejects.toThrow('is gone');
+    expect(await findOrder(db, 'alice', forged)).toBeUndefined();
+    expect(await asked(theirs)).toBe(false);
+  });
+});
+
+describe('controls', () => {
+  const asAlice = (statement: string) => asTenant(app, 'alice', (trx) => sql.raw(statement).execute(trx));
+  const insert = (values: string) =>
+    asAlice(`INSERT INTO controls (tenant_id, account, market, mode, limits, reason, set_by) ${values}`);
+  const tooMany = {
+    code: '54000',
+    message: expect.stringContaining('tenant alice has 1000 controls in force'),
+  };
+
+  test('of one tenant hold up no submitter, which reads them all: only so many are in force', async () => {
+    await insert(
+      `SELECT 'alice', '', 'M' || n, 'HALTED', '{}', 'test', 'alice' FROM generate_series(1, 999) n`,
+    );
+    await expect(
+      insert(`VALUES ('alice', '', 'more', 'HALTED', '{}', 'test', 'alice')`),
+    ).rejects.toMatchObject(tooMany);
+    await expect(
+      insert(`VALUES ('alice', 'main', '', 'RUNNING', '{"max_open_orders": 1}', 'test', 'alice')`),
+    ).rejects.toMatchObject(tooMany);
+    // What holds nothing up is not read, and does not come into force by and by.
+    await insert(`VALUES ('alice', '', 'more', 'RUNNING', '{}', 'test', 'alice')`);
+    const halt = `UPDATE controls SET mode = 'HALTED' WHERE market = 'more'`;
+    await expect(asAlice(halt)).rejects.toMatchObject(tooMany);
+    // Those in force may still change, the widest be set, and others be lifted for it.
+    await asAlice(`UPDATE controls SET mode = 'HALTED' WHERE market IN ('', 'M1')`);
+    await asAlice(`UPDATE controls SET mode = 'RUNNING' WHERE market = 'M1'`);
+    await asAlice(halt);
+    const ofBob = { tenantId: 'bob', account: '', market: 'BTC-USD' };
+    await asTenant(app, 'bob', (trx) =>
+      setMode(trx, { ...ofBob, mode: 'HALTED', reason: 'test', setBy: 'bob' }),
+    );
+    expect((await listControls(database.db)).length).toBeGreaterThan(1_000);
+  });
+
+  test.each([
+    ['reason', `reason = repeat('x', 4097)`],
+    ['name', `set_by = repeat('x', 256)`],
+    ['limits', `limits = jsonb_build_object('note', repeat('x', 4096))`],
+  ])('take no %s of any length', async (_what, change) => {
+    await expect(asAlice(`UPDATE controls SET ${change} WHERE market = 'M2'`)).rejects.toMatchObject({
+      constraint: 'controls_bounded',
     });
   });
 });

@@ -15,7 +15,7 @@ export const coverage: CoverageV8Options & { readonly provider: 'v8' } = {
     'src/**/generate-*.ts',
     // Doors that tests open only as processes: test/cli asserts what they print and how they end.
     'src/cli.ts',
-    'src/cli/{commands,intake,paper,settle,up}.ts',
+    'src/cli/{commands,controls,intake,paper,register-controls,settle,up,with-database}.ts',
     'src/runtime/run-worker.ts',
   ],
   reporter: ['json-summary', 'html'],

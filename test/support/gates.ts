@@ -7,7 +7,10 @@ import { type GateVenue, type RunningGate, startGate } from '../../src/runtime/g
 
 export type TestVenue = {
   height: number | undefined;
-  isOracleFresh: boolean;
+  /** markets whose oracle price is too old */
+  staleOracles: readonly string[];
+  /** chain's time of the height */
+  timeMs: number;
   limits: BlockRateLimits | Error;
   tiers: readonly EquityTier[];
   equity: string | undefined | Error;
@@ -27,7 +30,8 @@ export async function openGate(
 ): Promise<TestGate> {
   const venue: TestVenue = {
     height: 1_000,
-    isOracleFresh: true,
+    staleOracles: [],
+    timeMs: 1_700_000_000_000,
     limits: { shortTerm: [{ limit: 4_000, blocks: 5 }], stateful: [{ limit: 20, blocks: 100 }] },
     tiers: [{ usdcQuantums: 0n, limit: 1_000 }],
     equity: '1000',
@@ -43,9 +47,9 @@ export async function openGate(
       current: () =>
         venue.height === undefined
           ? undefined
-          : { height: venue.height, time: new Date(), observedAtMs: Date.now() },
+          : { height: venue.height, time: new Date(venue.timeMs), observedAtMs: Date.now() },
     },
-    isOracleFresh: () => venue.isOracleFresh,
+    isOracleFresh: (ticker) => !venue.staleOracles.includes(ticker),
   };
   const { config, secrets } = readConfig({
     LOG_LEVEL: 'silent',

@@ -9,7 +9,7 @@ import { createValidator } from '../../src/venue/validator.ts';
 import { ANSWER_TABLE } from '../core/answer-table.ts';
 
 const paper = await startPaper({ blockMs: 0 });
-const validator = createValidator({ url: paper.url, timeoutMs: 500, connections: 4 });
+const validator = createValidator({ url: paper.url, chainId: paper.chainId, timeoutMs: 500, connections: 4 });
 const signer = await createSigner({
   privateKey: paperPrivateKey(),
   chainId: paper.chainId,
@@ -97,7 +97,12 @@ describe('a transport that breaks is doubt', () => {
   }
 
   test('a port where nobody listens: and no byte has left', async () => {
-    const nobody = createValidator({ url: 'http://127.0.0.1:9', timeoutMs: 500, connections: 1 });
+    const nobody = createValidator({
+      url: 'http://127.0.0.1:9',
+      chainId: paper.chainId,
+      timeoutMs: 500,
+      connections: 1,
+    });
     const answer = await nobody.broadcast(new Uint8Array([1]));
     await nobody.close();
     expect(answer.kind).toBe('not_sent');

@@ -1,7 +1,7 @@
 // What a node may say of a transaction. "Absent" is half of a proof that an order is dead: who may not say it throws.
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createValidator, type ValidatorNode } from '../../src/venue/validator.ts';
-import { byMethod, NO_ANSWERS, rpcError, rpcResult, status } from './rpc-script.ts';
+import { byMethod, NO_ANSWERS, rpcError, rpcResult, status, TOLD_BY } from './rpc-script.ts';
 import { type Script, type ScriptedServer, startServer } from './scripted-server.ts';
 
 const HASH = 'AB'.repeat(32);
@@ -16,16 +16,16 @@ let validator: ValidatorNode;
 
 beforeEach(async () => {
   server = await startServer();
-  validator = createValidator({ url: server.url, timeoutMs: 250 });
+  validator = createValidator({ url: server.url, timeoutMs: 250, ...TOLD_BY });
 });
 afterEach(async () => {
   await validator.close();
   await server.close();
 });
 
-function find(tx: Script, told: Script = status()) {
+function find(tx: Script, told: Script = status(), sinceHeight?: number) {
   server.answer = byMethod({ tx, status: told });
-  return validator.findTx(HASH);
+  return validator.findTx(HASH, sinceHeight);
 }
 
 test('asks for the status first, then for the hash in base64', async () => {
@@ -49,9 +49,36 @@ test('a transaction in a block is included, with its result', async () => {
   expect(await find(included({}))).toMatchObject({ kind: 'included', code: 0, codespace: '', log: '' });
 });
 
-test('included is said by a node that is catching up, and by one that calls itself unindexed', async () => {
-  const told = status({ isCatchingUp: true, txIndex: 'off' });
-  expect(await find(included({ code: 0 }), told)).toMatchObject({ kind: 'included' });
+test('included is said also by a node that calls itself unindexed, or lacks old blocks', async () => {
+  for (const told of [status({ txIndex: 'off' }), status({ earliestHeight: '120' })]) {
+    expect(await find(included({ code: 0 }), told, 100)).toMatchObject({ kind: 'included' });
+  }
+});
+
+test.each([
+  [
+    'of another chain',
+    status({ chainId: 'other-1' }),
+    /127\.0\.0\.1:\d+ is on chain other-1, not dydx-paper-1/,
+  ],
+  ['that is catching up', status({ isCatchingUp: true }), /is catching up/],
+  ['whose block is from the future', status({ time: '2026-03-05T00:00:05.001Z' }), /5\.0 s in the future/],
+])('a node %s is not asked, whatever it would say', async (_name, told, why) => {
+  await expect(find(included({ code: 0 }), told)).rejects.toThrow(why);
+  expect(server.bodies.map((body) => JSON.parse(body).method)).toEqual(['status']);
+});
+
+test('a block time that a slow clock of ours explains is believed', async () => {
+  const told = status({ time: '2026-03-05T00:00:05.000Z' });
+  expect(await find(notFound(), told)).toMatchObject({ kind: 'absent' });
+});
+
+test('absent is said only by a node that has every block since the signature', async () => {
+  const since = (earliestHeight: string | undefined) => find(notFound(), status({ earliestHeight }), 100);
+  expect(await since('100')).toEqual({ kind: 'absent', block: BLOCK });
+  await expect(since('101')).rejects.toThrow(/127\.0\.0\.1:\d+ knows blocks from 101 on, not from 100 on/);
+  await expect(since(undefined)).rejects.toThrow(/does not say which is its first block/);
+  expect(await find(notFound(), status({ earliestHeight: '101' }))).toMatchObject({ kind: 'absent' });
 });
 
 test('not found at a node that indexes and follows is absent, up to the block it named before', async () => {
@@ -69,7 +96,6 @@ test('not found at a node that indexes and follows is absent, up to the block it
 const undecided: readonly (readonly [name: string, tx: Script, told: Script, why: RegExp])[] = [
   ['of a node that does not index', notFound(), status({ txIndex: 'off' }), /does not index transactions/],
   ['of a node that does not say so', notFound(), status({ txIndex: undefined }), /does not index/],
-  ['of a node that is catching up', notFound(), status({ isCatchingUp: true }), /is catching up/],
   ['about another transaction', notFound('CD'.repeat(32)), status(), /tx failed at 127.*CDCD/],
   [
     'of a gateway: no such method',

@@ -12,7 +12,7 @@ import type { Signer, TxStamp, VenueOrder } from '../../src/core/ports.ts';
 import { quantumsToSize, subticksToPrice } from '../../src/core/quantize.ts';
 import { PAPER_MARKETS } from '../../src/paper/markets.ts';
 import type { Paper } from '../../src/paper/paper.ts';
-import { validateBasic } from '../../src/paper/validate-basic.ts';
+import { validateBasic } from '../../src/paper/wire/validate-basic.ts';
 import { ownerOf, paperPrivateKey } from '../../src/venue/keys.ts';
 import { readMessage } from '../../src/venue/protobuf.ts';
 import { createSigner } from '../../src/venue/signer.ts';

@@ -4,6 +4,8 @@ import type { Block } from '../../src/core/ports.ts';
 import { createHeightFeed, type HeightFeed } from '../../src/venue/height-feed.ts';
 
 const TIME = new Date('2026-03-04T05:06:07Z');
+/** The local clock when a test begins. */
+const NOW_MS = TIME.getTime() + 1_000;
 let answer: () => Promise<Block>;
 let calls: number;
 let errors: unknown[];
@@ -16,7 +18,7 @@ const broken = async () => {
 const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
 beforeEach(() => {
-  vi.useFakeTimers({ now: 1_000_000 });
+  vi.useFakeTimers({ now: NOW_MS });
   answer = at(10);
   calls = 0;
   errors = [];
@@ -43,7 +45,7 @@ test('nothing is known before the first answer', () => {
 test('ready resolves with the first height', async () => {
   feed.start();
   await feed.ready(1_000);
-  expect(feed.current()).toEqual({ height: 10, time: TIME, observedAtMs: 1_000_000 });
+  expect(feed.current()).toEqual({ height: 10, time: TIME, observedAtMs: NOW_MS });
 });
 
 test('the height follows the chain and never goes back', async () => {
@@ -53,7 +55,7 @@ test('the height follows the chain and never goes back', async () => {
   await pass(500);
   answer = at(11);
   await pass(500);
-  expect(feed.current()).toMatchObject({ height: 12, observedAtMs: 1_000_500 });
+  expect(feed.current()).toMatchObject({ height: 12, observedAtMs: NOW_MS + 500 });
 });
 
 test('a height that has not risen for maxAgeMs is not given out, until it rises', async () => {
@@ -79,6 +81,45 @@ test('one wrong high answer blinds it only until it is too old', async () => {
   expect(feed.current()).toMatchObject({ height: 999_999 });
   await pass(500);
   expect(feed.current()).toMatchObject({ height: 11 });
+});
+
+const HOUR_MS = 3_600_000;
+
+test('a block from the future is not believed, and does not blind it', async () => {
+  answer = async () => ({ height: 999_999, time: new Date(NOW_MS + HOUR_MS) });
+  feed.start();
+  await pass(0);
+  expect(feed.newest()).toBeUndefined();
+  expect(feed.failure()).toMatch(
+    /^the chain's newest block is 3600\.0 s in the future: this clock is behind/,
+  );
+  expect(errors).toHaveLength(1);
+  answer = at(10);
+  await pass(500);
+  expect(feed.current()).toMatchObject({ height: 10 });
+  expect(feed.failure()).toBeUndefined();
+});
+
+test('a block that was invented while the clock was ahead is replaced once the clock is right', async () => {
+  vi.setSystemTime(NOW_MS + HOUR_MS);
+  answer = async () => ({ height: 999_999, time: new Date(NOW_MS + HOUR_MS) });
+  feed.start();
+  await pass(0);
+  vi.setSystemTime(NOW_MS);
+  answer = at(11);
+  await pass(4_000);
+  expect(feed.current()).toMatchObject({ height: 11 });
+});
+
+test('a height ages although the clock is set back, and does not when it is set forward', async () => {
+  feed.start();
+  await pass(0);
+  vi.setSystemTime(NOW_MS + HOUR_MS);
+  expect(feed.current()).toMatchObject({ height: 10 });
+  vi.setSystemTime(NOW_MS - 4_000);
+  await pass(3_001);
+  expect(feed.current()).toBeUndefined();
+  expect(feed.ageMs()).toBe(3_001);
 });
 
 test('errors are reported and polling goes on', async () => {

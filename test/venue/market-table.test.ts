@@ -65,6 +65,37 @@ test('loads at start and refreshes', async () => {
   expect(refreshes).toBe(2);
 });
 
+test('a market that an answer leaves out stays with its price, which ages by itself', async () => {
+  table.start();
+  await table.ready();
+  answer = good(market('BTC-USD', '2'));
+  await pass(5_000);
+  expect(table.get('ETH-USD')?.oraclePrice).toBe('1');
+  expect([table.isFresh('BTC-USD', 1_000), table.isFresh('ETH-USD', 1_000)]).toEqual([true, false]);
+  expect(table.isFresh('ETH-USD', 5_000)).toBe(true);
+  expect((table.loadedAtMs('BTC-USD') ?? 0) - (table.loadedAtMs('ETH-USD') ?? 0)).toBe(5_000);
+});
+
+test('a price is as old as the question for it', async () => {
+  const slow = Promise.withResolvers<readonly Market[]>();
+  answer = () => slow.promise;
+  table.start();
+  await pass(3_000);
+  slow.resolve([market('BTC-USD')]);
+  await table.ready();
+  expect(table.isFresh('BTC-USD', 2_999)).toBe(false);
+  expect(table.isFresh('BTC-USD', 3_000)).toBe(true);
+});
+
+test('a price ages although the clock is set back', async () => {
+  table.start();
+  await table.ready();
+  answer = broken;
+  await pass(5_000);
+  vi.setSystemTime(Date.now() - 3_600_000);
+  expect(table.isFresh('BTC-USD', 4_999)).toBe(false);
+});
+
 test('keeps the last good table on errors and on an empty list', async () => {
   table.start();
   await table.ready();
@@ -98,6 +129,8 @@ test('a stored copy makes it ready while the indexer is away', async () => {
   table.start();
   await table.ready();
   expect(table.get('BTC-USD')?.oraclePrice).toBe('9');
+  expect(table.loadedAtMs('BTC-USD')).toBeUndefined();
+  expect(table.isFresh('BTC-USD', 3_600_000)).toBe(false);
 });
 
 test('a stored copy does not replace what was loaded, and an empty one counts for nothing', async () => {

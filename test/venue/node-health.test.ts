@@ -4,6 +4,8 @@ import { newestBlock, rankNodes, type SeenNode, whyUnhealthy } from '../../src/v
 
 const CHAIN = 'dydx-paper-1';
 const T0 = Date.UTC(2026, 2, 4);
+/** A clock by which the blocks of these tests are new. */
+const EXPECTED = { chainId: CHAIN, nowMs: T0 + 1_000_000 };
 
 type Facts = {
   readonly host?: string;
@@ -23,7 +25,7 @@ function seen(facts: Facts = {}): SeenNode {
   const { failure, latencyMs, newestWhenAsked } = facts;
   return {
     host,
-    status: { chainId, block: { height, time: at(time) }, isCatchingUp, isIndexing: true },
+    status: { chainId, block: { height, time: at(time) }, isCatchingUp, earliestHeight: 1, isIndexing: true },
     failure,
     newestWhenAsked:
       newestWhenAsked === undefined ? undefined : { height: newestWhenAsked, time: at(newestWhenAsked) },
@@ -45,19 +47,38 @@ test.each([
   ['a node two blocks behind', seen({ newestWhenAsked: 102 }), undefined],
   ['a node three blocks behind', seen({ newestWhenAsked: 103 }), 'a is 3 blocks behind'],
   ['a node ahead of all', seen({ newestWhenAsked: 10 }), undefined],
-  ['a node that catches up', seen({ isCatchingUp: true }), 'a is catching up'],
-  ['a node on another chain', seen({ chainId: 'other-1' }), 'a is on chain other-1'],
+  [
+    'a node that catches up',
+    seen({ isCatchingUp: true }),
+    'a is catching up: it does not know the newest blocks',
+  ],
+  ['a node on another chain', seen({ chainId: 'other-1' }), 'a is on chain other-1, not dydx-paper-1'],
   [
     'a node that has failed',
     seen({ failure: 'status failed at a: HTTP 502' }),
     'status failed at a: HTTP 502',
   ],
 ])('%s', (_name, node, why) => {
-  expect(whyUnhealthy(node, CHAIN)).toBe(why);
+  expect(whyUnhealthy(node, EXPECTED)).toBe(why);
 });
 
-test('while the chains were never compared no chain is the wrong one', () => {
-  expect(whyUnhealthy(seen({ chainId: 'other-1' }), undefined)).toBeUndefined();
+test('a node whose newest block has yet to come is not healthy, up to what a slow clock of ours explains', () => {
+  const ahead = (seconds: number) => whyUnhealthy(seen({ time: 1_000 + seconds }), EXPECTED);
+  expect(ahead(5)).toBeUndefined();
+  expect(ahead(6)).toMatch(/^the newest block of a is 6\.0 s in the future: this clock is behind/);
+});
+
+test('a block from the future is not the newest, and its node not the first when none is fine', () => {
+  const liar = seen({ host: 'liar', height: 1_000_000, time: 1_000_000 });
+  expect(newestBlock([seen(), liar], EXPECTED)?.height).toBe(100);
+  expect(newestBlock([liar], EXPECTED)).toBeUndefined();
+  expect(hosts([liar, seen({ host: 'old', isCatchingUp: true })])).toEqual(['old', 'liar']);
+});
+
+test('a node seen on another chain is not asked even when none is fine', () => {
+  const other = seen({ host: 'other', chainId: 'other-1' });
+  expect(hosts([other, seen({ host: 'silent', failure: 'silent' })])).toEqual(['silent']);
+  expect(hosts([{ ...other, failure: 'silent' }])).toEqual([]);
 });
 
 test('the newest block is the highest of the nodes that answer and follow', () => {
@@ -69,20 +90,20 @@ test('the newest block is the highest of the nodes that answer and follow', () =
     seen({ height: 400, chainId: 'other-1' }),
     unasked('b'),
   ];
-  expect(newestBlock(nodes, CHAIN)?.height).toBe(103);
-  expect(newestBlock([unasked('a')], CHAIN)).toBeUndefined();
+  expect(newestBlock(nodes, EXPECTED)?.height).toBe(103);
+  expect(newestBlock([unasked('a')], EXPECTED)).toBeUndefined();
 });
 
 test('a height that is ahead of the others while its time is behind theirs is not believed', () => {
   const nodes = [seen({ height: 100 }), seen({ height: 1_000_000, time: 99 })];
-  expect(newestBlock(nodes, CHAIN)?.height).toBe(100);
+  expect(newestBlock(nodes, EXPECTED)?.height).toBe(100);
 });
 
 test('of blocks with the same time the higher one is newer', () => {
-  expect(newestBlock([seen({ height: 7, time: 1 }), seen({ height: 8, time: 1 })], CHAIN)?.height).toBe(8);
+  expect(newestBlock([seen({ height: 7, time: 1 }), seen({ height: 8, time: 1 })], EXPECTED)?.height).toBe(8);
 });
 
-const hosts = (nodes: readonly SeenNode[]) => rankNodes(nodes, CHAIN).map(({ host }) => host);
+const hosts = (nodes: readonly SeenNode[]) => rankNodes(nodes, EXPECTED).map(({ host }) => host);
 
 test('the fastest is first, and who is not fine is left out', () => {
   const nodes = [

@@ -4,8 +4,8 @@ import { dydx } from '../../src/chain/dydx.ts';
 import type { OrderId } from '../../src/core/order-uuid.ts';
 import { bytesField, readMessage, stringField, uint64Field } from '../../src/venue/protobuf.ts';
 import { createValidator, type ValidatorNode } from '../../src/venue/validator.ts';
-import { abci, abciError, NO_ANSWERS } from './rpc-script.ts';
-import { type ScriptedServer, startServer } from './scripted-server.ts';
+import { abci, abciError, byMethod, NO_ANSWERS, status, TOLD_BY } from './rpc-script.ts';
+import { type Script, type ScriptedServer, startServer } from './scripted-server.ts';
 
 const OWNER = 'dydx14zzueazeh0hj67cghhf9jypslcf9sh2n5k6art';
 const ID: OrderId = { owner: OWNER, subaccountNumber: 0, clientId: 7, clobPairId: 0, orderFlags: 64 };
@@ -15,7 +15,7 @@ let validator: ValidatorNode;
 
 beforeEach(async () => {
   server = await startServer();
-  validator = createValidator({ url: server.url, timeoutMs: 250 });
+  validator = createValidator({ url: server.url, timeoutMs: 250, ...TOLD_BY });
 });
 afterEach(async () => {
   await validator.close();
@@ -76,6 +76,9 @@ describe('accountNumber', () => {
 });
 
 describe('statefulOrder', () => {
+  const answer = (script: Script, told: Script = status()) => {
+    server.answer = byMethod({ status: told, abci_query: script });
+  };
   const ask = (minHeight = 100) => validator.statefulOrder(ID, minHeight);
   const orderId = (id: OrderId) =>
     dydx.OrderId.encode(
@@ -94,7 +97,7 @@ describe('statefulOrder', () => {
     );
 
   test('asks for the order id, and an order that is there is present at the height of the answer', async () => {
-    server.answer = abci(placed(ID, false));
+    answer(abci(placed(ID, false)));
     expect(await ask()).toEqual({ kind: 'present', height: 123, isTriggered: false });
     expect(asked().path).toBe('/dydxprotocol.clob.Query/StatefulOrder');
     expect(dydx.OrderId.decode(readMessage(asked().data)?.bytes(1) ?? new Uint8Array(0))).toMatchObject({
@@ -105,15 +108,25 @@ describe('statefulOrder', () => {
     });
   });
 
+  test.each([
+    ['is on another chain', status({ chainId: 'other-1' }), /on chain other-1, not dydx-paper-1/],
+    ['is catching up', status({ isCatchingUp: true }), /catching up/],
+    ['tells a block of the future', status({ time: '2026-03-06T00:00:00Z' }), /86400\.0 s in the future/],
+  ])('a node that %s is not asked', async (_name, told, why) => {
+    answer(abciError(22, 'not found'), told);
+    await expect(ask()).rejects.toThrow(why);
+    expect(server.bodies.map((body) => JSON.parse(body).method)).toEqual(['status']);
+  });
+
   test('whether a conditional order was triggered is told', async () => {
-    server.answer = abci(placed(ID, true));
+    answer(abci(placed(ID, true)));
     expect(await ask()).toMatchObject({ isTriggered: true });
   });
 
   test('not found is absent, by code or by text', async () => {
-    server.answer = abciError(22, 'rpc error: code = NotFound desc = not found: key not found');
+    answer(abciError(22, 'rpc error: code = NotFound desc = not found: key not found'));
     expect(await ask()).toEqual({ kind: 'absent', height: 123 });
-    server.answer = abciError(5, 'not found', { height: '100' });
+    answer(abciError(5, 'not found', { height: '100' }));
     expect(await ask()).toEqual({ kind: 'absent', height: 100 });
   });
 
@@ -122,23 +135,23 @@ describe('statefulOrder', () => {
     [undefined, /answered for block 0/],
     ['x', /malformed answer to \/dydxprotocol.*StatefulOrder/],
   ])('an answer for height %s is none, found or not', async (height, why) => {
-    server.answer = abciError(22, 'not found', { height });
+    answer(abciError(22, 'not found', { height }));
     await expect(ask()).rejects.toThrow(why);
-    server.answer = abci(placed(ID, false), { height });
+    answer(abci(placed(ID, false), { height }));
     await expect(ask()).rejects.toThrow(why);
   });
 
   test('another order, half an order or nothing at all is an error, not presence', async () => {
-    server.answer = abci(placed({ ...ID, clientId: 8 }, false));
+    answer(abci(placed({ ...ID, clientId: 8 }, false)));
     await expect(ask()).rejects.toThrow(/malformed/);
-    server.answer = abci(placed(ID, false).subarray(0, 20));
+    answer(abci(placed(ID, false).subarray(0, 20)));
     await expect(ask()).rejects.toThrow(/malformed/);
-    server.answer = abci(null);
+    answer(abci(null));
     await expect(ask()).rejects.toThrow(/malformed/);
   });
 
   test('another refusal is an error, not absence', async () => {
-    server.answer = abciError(6, 'unknown query path');
+    answer(abciError(6, 'unknown query path'));
     await expect(ask()).rejects.toThrow(/StatefulOrder failed at 127.*unknown query path \(6\)/);
   });
 });
@@ -254,7 +267,7 @@ describe('authenticators', () => {
 
 for (const [name, script] of NO_ANSWERS) {
   test(`${name} is an error of every query, with the host`, async () => {
-    server.answer = script;
+    server.answer = byMethod({ status: status(), abci_query: script });
     const queries = [
       validator.accountNumber(OWNER),
       validator.statefulOrder(ID, 1),

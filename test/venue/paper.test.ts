@@ -27,7 +27,7 @@ beforeAll(async () => {
   paper = await startPaper({ blockMs: 0, nodes: 2 });
   paper.produceBlock();
   const network = resolveNetwork('paper', { validatorUrls: paper.nodes, indexerUrl: paper.url });
-  validator = createValidators({ urls: network.validatorUrls, timeoutMs: 5_000 });
+  validator = createValidators({ urls: network.validatorUrls, chainId: network.chainId, timeoutMs: 5_000 });
   indexer = createIndexer({ url: network.indexerUrl, timeoutMs: 5_000, onBadMarket: onError });
   const privateKey = paperPrivateKey();
   const { owner } = await createSigner({ privateKey, chainId: network.chainId, accountNumber: 0 });

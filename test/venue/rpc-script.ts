@@ -1,6 +1,9 @@
 // Scripts of a node: JSON-RPC results and errors, a status, answers to ABCI queries.
 import { json, type Script } from './scripted-server.ts';
 
+/** The network of these nodes, and a local clock by which their blocks are new. */
+export const TOLD_BY = { chainId: 'dydx-paper-1', now: () => Date.UTC(2026, 2, 5) } as const;
+
 export const rpcResult = (value: unknown): Script => json({ jsonrpc: '2.0', id: 1, result: value });
 
 export const rpcError = (error: unknown): Script => json({ jsonrpc: '2.0', id: 1, error });
@@ -20,6 +23,7 @@ export type Told = {
   readonly chainId?: string;
   readonly isCatchingUp?: boolean;
   readonly txIndex?: string | undefined;
+  readonly earliestHeight?: string | undefined;
 };
 
 export const status = (told: Told = {}): Script =>
@@ -32,6 +36,7 @@ export const status = (told: Told = {}): Script =>
       latest_block_height: String(told.height ?? 123),
       latest_block_time: told.time ?? '2026-03-04T05:06:07.123456789Z',
       catching_up: told.isCatchingUp ?? false,
+      earliest_block_height: 'earliestHeight' in told ? told.earliestHeight : '1',
     },
   });
 

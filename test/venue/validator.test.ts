@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BroadcastAnswer } from '../../src/core/ports.ts';
 import { createValidator } from '../../src/venue/validator.ts';
+import { TOLD_BY } from './rpc-script.ts';
 import {
   json,
   type Script,
@@ -18,7 +19,7 @@ let validator: ReturnType<typeof createValidator>;
 
 beforeEach(async () => {
   server = await startServer();
-  validator = createValidator({ url: server.url, timeoutMs: 250 });
+  validator = createValidator({ url: server.url, timeoutMs: 250, ...TOLD_BY });
 });
 afterEach(async () => {
   await validator.close();
@@ -46,7 +47,7 @@ describe('broadcast', () => {
   });
 
   test('keeps the path and query of the URL', async () => {
-    const withPath = createValidator({ url: `${server.url}/rpc/?key=1`, timeoutMs: 250 });
+    const withPath = createValidator({ url: `${server.url}/rpc/?key=1`, timeoutMs: 250, ...TOLD_BY });
     server.answer = result({ code: 0 });
     expect((await withPath.broadcast(TX)).kind).toBe('check_tx');
     expect(server.paths).toEqual(['POST /rpc?key=1']);
@@ -144,7 +145,7 @@ describe('broadcast', () => {
   });
 
   test('an unknown host (ENOTFOUND, EAI_AGAIN) is not sent', async () => {
-    const nowhere = createValidator({ url: 'http://nowhere.invalid', timeoutMs: 500 });
+    const nowhere = createValidator({ url: 'http://nowhere.invalid', timeoutMs: 500, ...TOLD_BY });
     expect(await nowhere.broadcast(TX)).toEqual({
       kind: 'not_sent',
       reason: expect.stringMatching(/ENOTFOUND|EAI_AGAIN|no connection within/),
@@ -154,7 +155,7 @@ describe('broadcast', () => {
 
   test('a connect timeout is not sent: the handshake has not ended, so no request was written', async () => {
     const mute = await startMuteTcpServer();
-    const slow = createValidator({ url: `https://127.0.0.1:${mute.port}`, timeoutMs: 200 });
+    const slow = createValidator({ url: `https://127.0.0.1:${mute.port}`, timeoutMs: 200, ...TOLD_BY });
     expect(await slow.broadcast(TX)).toEqual({
       kind: 'not_sent',
       reason: expect.stringMatching(/UND_ERR_CONNECT_TIMEOUT|no connection within/),
@@ -164,7 +165,7 @@ describe('broadcast', () => {
   });
 
   test('waiting for a free connection until the deadline is not sent, and is never sent later', async () => {
-    const narrow = createValidator({ url: server.url, timeoutMs: 250, connections: 1 });
+    const narrow = createValidator({ url: server.url, timeoutMs: 250, connections: 1, ...TOLD_BY });
     const [first, second] = await Promise.all([narrow.broadcast(TX), narrow.broadcast(Uint8Array.of(9))]);
     expect(first.kind).toBe('no_answer');
     expect(second).toEqual({ kind: 'not_sent', reason: 'no connection within 250 ms' });
@@ -186,7 +187,7 @@ describe('broadcast', () => {
       sockets.add(exchange.req.socket);
       result({ code: 0 })(exchange);
     };
-    const four = createValidator({ url: server.url, timeoutMs: 5_000, connections: 4 });
+    const four = createValidator({ url: server.url, timeoutMs: 5_000, connections: 4, ...TOLD_BY });
     const answers = await Promise.all(Array.from({ length: 200 }, () => four.broadcast(TX)));
     expect(answers.every((answer) => answer.kind === 'check_tx')).toBe(true);
     expect(sockets.size).toBeLessThanOrEqual(4);
@@ -194,11 +195,12 @@ describe('broadcast', () => {
   });
 });
 
-const status = (sync: object = {}) =>
-  result({
-    node_info: { network: 'dydx-paper-1' },
-    sync_info: { latest_block_height: '123', latest_block_time: '2026-03-04T05:06:07.123456789Z', ...sync },
-  });
+const STATUS = {
+  node_info: { network: 'dydx-paper-1' },
+  sync_info: { latest_block_height: '123', latest_block_time: '2026-03-04T05:06:07.123456789Z' },
+};
+const status = (sync: object = {}, network = 'dydx-paper-1') =>
+  result({ node_info: { network }, sync_info: { ...STATUS.sync_info, ...sync } });
 
 describe('status', () => {
   test('gives the newest block with its time, and the chain id', async () => {
@@ -213,6 +215,31 @@ describe('status', () => {
   test('throws when the node is catching up', async () => {
     server.answer = status({ catching_up: true });
     await expect(validator.latestBlock()).rejects.toThrow(/catching up/);
+  });
+
+  test('throws when the node is on another chain, but tells which', async () => {
+    server.answer = status({}, 'other-1');
+    await expect(validator.latestBlock()).rejects.toThrow(
+      /127\.0\.0\.1:\d+ is on chain other-1, not dydx-paper-1/,
+    );
+    expect(await validator.chainId()).toBe('other-1');
+  });
+
+  test('throws when the newest block is from the future', async () => {
+    server.answer = status({ latest_block_time: '2026-03-05T01:00:00Z' });
+    await expect(validator.latestBlock()).rejects.toThrow(
+      /the newest block of 127\.0\.0\.1:\d+ is 3600\.0 s in the future: this clock is behind/,
+    );
+  });
+
+  test('says whether the node indexes transactions', async () => {
+    server.answer = status();
+    expect(await validator.indexesTransactions()).toBe(false);
+    server.answer = result({
+      ...STATUS,
+      node_info: { network: 'dydx-paper-1', other: { tx_index: 'on' } },
+    });
+    expect(await validator.indexesTransactions()).toBe(true);
   });
 
   test('throws on a malformed height, naming the field', async () => {

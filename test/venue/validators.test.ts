@@ -1,7 +1,11 @@
 // Several nodes as one validator: who is asked for what while some of them are slow, behind, silent, wrong or gone.
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type ClosableValidator, createValidators } from '../../src/venue/validators.ts';
-import { abciError, byMethod, rpcError, rpcResult, status, type Told } from './rpc-script.ts';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import {
+  type ClosableValidator,
+  createValidators,
+  type ValidatorsOptions,
+} from '../../src/venue/validators.ts';
+import { abciError, byMethod, rpcError, rpcResult, status, TOLD_BY, type Told } from './rpc-script.ts';
 import { type Script, type ScriptedServer, startServer } from './scripted-server.ts';
 
 const TX = Uint8Array.of(1, 2, 3);
@@ -48,12 +52,20 @@ const forget = () => {
 const broadcasts = () =>
   servers.map((_, index) => asked(index).filter((one) => one === 'broadcast_tx_sync').length);
 
-async function start(count: number, timeoutMs = 300): Promise<void> {
+async function start(
+  count: number,
+  timeoutMs = 300,
+  options: Partial<ValidatorsOptions> = {},
+): Promise<void> {
   servers = await Promise.all(Array.from({ length: count }, () => startServer()));
   changes = [];
   validator = createValidators({
     urls: servers.map(({ url }, index) => `${url}/key-${index}`),
+    ...TOLD_BY,
+    now: () => Date.UTC(2026, 3, 4),
     timeoutMs,
+    quietMs: 0,
+    ...options,
     onNodeChange: (host, isHealthy, why) => {
       const index = servers.findIndex((_, one) => hostOf(one) === host);
       changes.push(`${index} ${isHealthy} ${why.replaceAll(/127\.0\.0\.1:\d+/g, 'HOST')}`);
@@ -108,13 +120,24 @@ describe('latestBlock', () => {
     script(brokenNode, brokenNode, node(at(100, { isCatchingUp: true })));
     await expect(validator.latestBlock()).rejects.toThrow(
       new RegExp(
-        `^no validator follows the chain: status failed at ${hostOf(0)}: HTTP 502; status failed at ${hostOf(1)}: HTTP 502; ${hostOf(2)} is catching up$`,
+        `^no validator follows the chain: status failed at ${hostOf(0)}: HTTP 502; status failed at ${hostOf(1)}: HTTP 502; ${hostOf(2)} is catching up: it does not know the newest blocks$`,
       ),
     );
     script(brokenNode, brokenNode, brokenNode);
     const failed = validator.latestBlock();
     await expect(failed).rejects.toThrow(`status failed at ${hostOf(2)}`);
     await expect(failed).rejects.not.toThrow(/key-/);
+  });
+
+  test('a block from the future is not believed, and its node gets nothing', async () => {
+    script(node(at(100)), node(at(1_000_000, { time: '2027-01-01T00:00:00Z' })), node(at(100)));
+    expect((await validator.latestBlock()).height).toBe(100);
+    expect((await validator.latestBlock()).height).toBe(100);
+    expect(changes).toEqual([
+      expect.stringMatching(/^1 false the newest block of HOST is \d+\.0 s in the future/),
+    ]);
+    for (let turn = 0; turn < 2; turn++) await validator.broadcast(TX, undefined, turn);
+    expect(broadcasts()).toEqual([1, 0, 1]);
   });
 
   test('one wrong high answer is an answer, and is forgotten when its node is gone', async () => {
@@ -137,7 +160,11 @@ describe('who is asked', () => {
 
   const reasons: readonly (readonly [name: string, bad: Script, why: string])[] = [
     ['is more than two blocks behind', node(at(97)), '0 false HOST is 3 blocks behind'],
-    ['is catching up', node(at(100, { isCatchingUp: true })), '0 false HOST is catching up'],
+    [
+      'is catching up',
+      node(at(100, { isCatchingUp: true })),
+      '0 false HOST is catching up: it does not know the newest blocks',
+    ],
     ['fails', brokenNode, '0 false status failed at HOST: HTTP 502'],
   ];
   for (const [name, bad, why] of reasons) {
@@ -193,6 +220,8 @@ describe('who is asked', () => {
     script(node(at(1)), node(at(1)), node(at(1)));
     expect(await validator.broadcast(TX)).toMatchObject({ kind: 'check_tx', code: 0 });
     expect(broadcasts()).toEqual([1, 0, 0]);
+    // After its status: of a node whose chain is not known nothing is asked.
+    expect(asked(0)).toEqual(['status', 'broadcast_tx_sync']);
   });
 
   test('when none is well the one with the newest block is used, then the others', async () => {
@@ -210,7 +239,7 @@ describe('who is asked', () => {
   });
 
   test('a broadcast is what one node says: no other one is tried in the same turn', async () => {
-    script(brokenNode, node(at(100)), node(at(100)));
+    script(node(at(100), { broadcast_tx_sync: brokenNode }), node(at(100)), node(at(100)));
     expect(await validator.broadcast(TX)).toEqual({ kind: 'no_answer', reason: 'HTTP 502' });
     expect(broadcasts()).toEqual([1, 0, 0]);
   });
@@ -252,15 +281,26 @@ describe('queries', () => {
     expect([0, 1, 2].map(asked)).toEqual([[], ['status', 'tx'], ['status', 'tx']]);
   });
 
+  test('tell the height since which a transaction was signed', async () => {
+    script(
+      node(at(100, { earliestHeight: '90' }), { tx: notFound }),
+      node(at(100, { earliestHeight: '50' }), { tx: notFound }),
+      node(at(100, { earliestHeight: '90' }), { tx: notFound }),
+    );
+    expect(await validator.findTx(HASH, 50)).toMatchObject({ kind: 'absent' });
+    await expect(validator.findTx(HASH, 49)).rejects.toThrow(/knows blocks from (50|90) on, not from 49 on/);
+  });
+
   test('fail with what the best node said', async () => {
-    script(brokenNode, brokenNode, brokenNode);
+    const mute = node(at(100), { abci_query: brokenNode });
+    script(mute, mute, mute);
     for (const query of [
-      validator.accountNumber(OWNER),
-      validator.blockRateLimits(),
-      validator.equityTiers(),
-      validator.authenticators(OWNER),
+      () => validator.accountNumber(OWNER),
+      () => validator.blockRateLimits(),
+      () => validator.equityTiers(),
+      () => validator.authenticators(OWNER),
     ]) {
-      await expect(query).rejects.toThrow(`abci_query failed at ${hostOf(0)}: HTTP 502`);
+      await expect(query()).rejects.toThrow(`abci_query failed at ${hostOf(0)}: HTTP 502`);
     }
   });
 });
@@ -291,23 +331,120 @@ describe('chainId', () => {
     await expect(validator.chainId()).rejects.toThrow('several chains');
   });
 
+  test('a wrong chain is told and not taken over: its nodes get nothing', async () => {
+    const notFound = rpcError({ code: -32603, message: 'Internal error', data: `tx (${HASH}) not found` });
+    const other = node(at(900, { chainId: 'dydx-testnet-4' }), {
+      tx: notFound,
+      abci_query: abciError(22, 'not found', { height: '900' }),
+    });
+    script(other, other, other);
+    expect(await validator.chainId()).toBe('dydx-testnet-4');
+    const why = `no validator follows the chain: ${[0, 1, 2].map((index) => `${hostOf(index)} is on chain dydx-testnet-4, not dydx-paper-1`).join('; ')}`;
+    const id = { owner: OWNER, subaccountNumber: 0, clientId: 1, clobPairId: 0, orderFlags: 64 };
+    for (const question of [
+      () => validator.latestBlock(),
+      () => validator.findTx(HASH),
+      () => validator.statefulOrder(id, 1),
+      () => validator.accountNumber(OWNER),
+    ]) {
+      await expect(question()).rejects.toThrow(why);
+    }
+    expect(await validator.broadcast(TX)).toEqual({ kind: 'not_sent', reason: why });
+    for (const index of [0, 1, 2]) expect(new Set(asked(index))).toEqual(new Set(['status']));
+  });
+
+  test('a node of another chain gets nothing when all others are gone', async () => {
+    script(node(at(900, { chainId: 'dydx-testnet-4' })), node(at(100)), node(at(100)));
+    await validator.latestBlock();
+    const gone = byMethod({ status: brokenNode, broadcast_tx_sync: rpcResult({ code: 0 }) });
+    script(node(at(901, { chainId: 'dydx-testnet-4' })), gone, gone);
+    await expect(validator.latestBlock()).rejects.toThrow('no validator follows the chain');
+    for (let turn = 0; turn < 3; turn++) await validator.broadcast(TX, undefined, turn);
+    expect(broadcasts()).toEqual([0, 2, 1]);
+    await expect(validator.findTx(HASH)).rejects.toThrow(`status failed at ${hostOf(1)}`);
+    expect(new Set(asked(0))).toEqual(new Set(['status']));
+  });
+
   test('nobody who can be reached is an error', async () => {
     script(brokenNode, brokenNode, brokenNode);
     await expect(validator.chainId()).rejects.toThrow(`status failed at ${hostOf(0)}: HTTP 502`);
   });
 });
 
-test('one URL alone is asked whatever it says of itself, and nothing is left out', async () => {
+describe('one URL alone', () => {
+  beforeEach(async () => {
+    await stop();
+    await start(1);
+  });
+
+  test('gets broadcasts although it is not well, and is not left out', async () => {
+    script(node(at(100, { isCatchingUp: true })));
+    await expect(validator.latestBlock()).rejects.toThrow(`${hostOf(0)} is catching up`);
+    expect(await validator.broadcast(TX, undefined, 3)).toMatchObject({ kind: 'check_tx' });
+    expect(changes).toEqual([]);
+  });
+
+  test('that turns out to be of another chain after the start gets nothing', async () => {
+    script(node(at(100)));
+    await validator.latestBlock();
+    script(node(at(101, { chainId: 'dydx-testnet-4' })));
+    const why = `${hostOf(0)} is on chain dydx-testnet-4, not dydx-paper-1`;
+    await expect(validator.latestBlock()).rejects.toThrow(why);
+    expect(await validator.broadcast(TX)).toMatchObject({
+      kind: 'not_sent',
+      reason: expect.stringContaining(why),
+    });
+    expect(broadcasts()).toEqual([0]);
+  });
+});
+
+describe('indexesTransactions', () => {
+  const off = { txIndex: 'off' };
+
+  test('is true when any node of the chain indexes them', async () => {
+    script(node(at(100, off)), node(at(100)), node(at(100, off)));
+    expect(await validator.indexesTransactions()).toBe(true);
+    script(node(at(100, off)), node(at(100, { chainId: 'other-1' })), node(at(100, off)));
+    expect(await validator.indexesTransactions()).toBe(false);
+  });
+
+  test('goes by what a node said last while it is away, and throws when none can be asked', async () => {
+    script(node(at(100, off)), node(at(100)), node(at(100, off)));
+    await validator.latestBlock();
+    script(node(at(101, off)), brokenNode, node(at(101, off)));
+    expect(await validator.indexesTransactions()).toBe(true);
+    script(brokenNode, brokenNode, brokenNode);
+    await expect(validator.indexesTransactions()).rejects.toThrow(`status failed at ${hostOf(0)}`);
+  });
+});
+
+test('a node that flaps is told of once in the quiet time, then as it is by then', async () => {
   await stop();
-  await start(1);
-  script(node(at(100, { isCatchingUp: true })));
-  await expect(validator.latestBlock()).rejects.toThrow(
-    `${hostOf(0)} is catching up, its height is not the chain's`,
-  );
-  expect(await validator.broadcast(TX, undefined, 3)).toMatchObject({ kind: 'check_tx' });
-  expect(changes).toEqual([]);
+  await start(2, 300, { quietMs: 60_000 });
+  const good = node(at(100));
+  const turn = async (first: Script) => {
+    script(first, good);
+    await validator.latestBlock();
+    await validator.latestBlock();
+  };
+  const clock = vi.spyOn(performance, 'now').mockReturnValue(1_000_000);
+  onTestFinished(() => clock.mockRestore());
+  for (let flap = 0; flap < 3; flap++) {
+    await turn(brokenNode);
+    await turn(good);
+  }
+  const gone = '0 false status failed at HOST: HTTP 502';
+  expect(changes).toEqual([gone]);
+  clock.mockReturnValue(1_059_999);
+  await turn(good);
+  expect(changes).toEqual([gone]);
+  clock.mockReturnValue(1_060_000);
+  await turn(good);
+  expect(changes).toEqual([gone, '0 true it answers and follows the chain']);
 });
 
 test('no URL is a bug', () => {
-  expect(() => createValidators({ urls: [], timeoutMs: 1 })).toThrow('at least one URL');
+  expect(() => createValidators({ urls: [], chainId: 'dydx-paper-1', timeoutMs: 1 })).toThrow(
+    'at least one URL',
+  );
 });
