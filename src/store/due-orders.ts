@@ -8,7 +8,7 @@ import { repeatTransient } from './batcher.ts';
 import type { Database } from './database.ts';
 import { rowsAs } from './rows.ts';
 
-export type OpenTransaction = {
+type OpenTransaction = {
   readonly hash: string;
   /** the newest block that was known when it was signed: it is in none below */
   readonly signedHeight: number;
