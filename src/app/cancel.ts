@@ -1,9 +1,10 @@
-// Carries cancels to the venue. A cancel is a fence: it keeps the node that took it from taking the order later. No answer
+// Carries cancels to the venue. That of a short-term order is a fence: its node takes the order no more. No answer
 // to it ends an order; the reconciler does, when it is proven dead. Bytes are stored before they leave.
 import { type CancelVerdict, judgeCancel } from '../core/cancel-answers.ts';
 import { goodTilSeconds, type SignedContent, signedId } from '../core/plan.ts';
-import type { Block, SignedTx, Signer } from '../core/ports.ts';
+import { type Block, MAX_BATCH_CANCELS, type SignedTx, type Signer } from '../core/ports.ts';
 import { backoff } from '../core/retry.ts';
+import { VENUE_WINDOW_BLOCKS } from '../core/wake.ts';
 import type { CancelOutcome, NewCancel } from '../store/cancels.ts';
 import type { ClaimedOrder } from '../store/due-orders.ts';
 import { laterForRate, takeStamp } from './first-attempt.ts';
@@ -19,10 +20,6 @@ export type CancelDeps = {
   ) => Promise<ReadonlyMap<string, { readonly outcome: string | null; readonly ageMs: number }>>;
 };
 
-/** MsgBatchCancel takes so many client ids. Source: v4-chain x/clob/types/constants.go. */
-const MAX_BATCH = 100;
-/** A good-til-block may be so far ahead (41 by a node that is not behind). */
-const VENUE_WINDOW_BLOCKS = 40;
 /** Points of the block rate limit. */
 const POINTS = { single: 1, batch: 2 };
 
@@ -41,8 +38,8 @@ export function groupFences(orders: readonly Fenceable[]): readonly (readonly Fe
     JSON.stringify([tenantId, account, content.owner, subaccountNumber]),
   );
   return [...bySubaccount.values()].flatMap((group) =>
-    Array.from({ length: Math.ceil(group.length / MAX_BATCH) }, (_, index) =>
-      group.slice(index * MAX_BATCH, (index + 1) * MAX_BATCH),
+    Array.from({ length: Math.ceil(group.length / MAX_BATCH_CANCELS) }, (_, index) =>
+      group.slice(index * MAX_BATCH_CANCELS, (index + 1) * MAX_BATCH_CANCELS),
     ),
   );
 }

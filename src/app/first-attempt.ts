@@ -1,5 +1,5 @@
-// From a recorded order to its first signature, for a new intent and for one that waited alike: halts, limits, the venue's
-// rate, ids, signing. Nothing is stored and nothing is sent here.
+// From a recorded order to its first signature, for a new intent and for one that waited alike: halts, limits, nonce, the
+// venue's rate, ids, signing. Nothing of the order itself is stored, and nothing is sent here.
 import type { Placement, RateLane } from '../core/gate.ts';
 import type { Market } from '../core/market.ts';
 import { orderUuid, SHORT_TERM } from '../core/order-uuid.ts';

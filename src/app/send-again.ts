@@ -1,5 +1,5 @@
-// Transmissions after the first: of a row that was only recorded, of the same bytes, of another signature. Each is allowed
-// by its row before it leaves.
+// Transmissions of claimed orders: the first of a row that was only recorded, the same bytes again, another signature. Each
+// is allowed by its row before it leaves.
 import type { AttemptKind } from '../core/telemetry.ts';
 import type { NewAttempt } from '../store/attempts.ts';
 import type { ClaimedOrder } from '../store/due-orders.ts';

@@ -176,7 +176,7 @@ async function carryOut(
       return lookAgain(deps, order);
     case 'note_dead':
       await deps.noteDeath(order.id, order.attemptCount, decision.death);
-      return { kind: 'sent' };
+      return { kind: 'done' };
     case 'resend':
       return resend(deps, order);
     case 'sign':
@@ -212,7 +212,7 @@ async function resend(deps: WakeDeps, order: ClaimedOrder): Promise<Next> {
   const { owner } = order.content;
   if (!(await deps.gate.takeRate(owner, 'stateful'))) return laterForRate(deps, owner, 'stateful');
   await sendAgain(deps, order);
-  return { kind: 'sent' };
+  return { kind: 'done' };
 }
 
 async function signAgain(
@@ -245,5 +245,5 @@ async function signAgain(
   }
   const again = resignedOrder(content, { goodTilBlockTime });
   await startAndSend(deps, order, await signAttempt(signer, again, block.height, stamp), 'resign');
-  return { kind: 'sent' };
+  return { kind: 'done' };
 }

@@ -167,7 +167,7 @@ export async function giveBack(
   if (nonce !== undefined) await deps.settleNonce(order.id.owner, nonce);
 }
 
-/** Not signed now: markets or height are unknown, or its deadline has passed. */
+/** Not signed now: markets are unknown, or its deadline has passed. */
 const LATER = { kind: 'later', delayMs: 0 } as const;
 
 /** What halts look at. */

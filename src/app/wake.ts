@@ -31,9 +31,9 @@ export type WakeDeps = SubmitDeps &
 
 const BATCH = 100;
 
-/** What is left to do for an order after this turn. sent: its transmission has said when it is due again. */
+/** What is left to do for an order after this turn. done: what was stored last has said whether and when it is due again. */
 export type Next =
-  | { readonly kind: 'sent' }
+  | { readonly kind: 'done' }
   | { readonly kind: 'await_proof' }
   | { readonly kind: 'later'; readonly delayMs: number }
   /** the venue cannot be seen */
@@ -41,7 +41,7 @@ export type Next =
 
 type Turn = { readonly order: ClaimedOrder; readonly next: Next };
 
-const SENT: Next = { kind: 'sent' };
+const DONE: Next = { kind: 'done' };
 
 /**
  * Works until nothing is due.
@@ -124,7 +124,7 @@ async function carryOnUnsigned(deps: WakeDeps, order: ClaimedOrder): Promise<Nex
   );
   if (decision.action === 'end_unsent') {
     await endUnsent(deps, order.id, decision.status, decision.cause);
-    return SENT;
+    return DONE;
   }
   if (decision.action === 'wait') return { kind: 'later', delayMs: BLIND_RETRY_MS };
   const { findMarket, planSettings } = deps.door();
@@ -134,16 +134,16 @@ async function carryOnUnsigned(deps: WakeDeps, order: ClaimedOrder): Promise<Nex
   if (!planned.ok) {
     const { field, code, reason } = planned.refusal;
     await endUnsent(deps, order.id, 'REJECTED', `${field}: ${reason} (${code})`);
-    return SENT;
+    return DONE;
   }
   const first = await firstAttempt(deps, candidate, planned.plan);
   if (first.kind === 'later') return first;
   if (first.kind === 'refused') {
     await endUnsent(deps, order.id, 'REJECTED', first.cause);
-    return SENT;
+    return DONE;
   }
   await startAndSend(deps, order, first.attempt, 'first');
-  return SENT;
+  return DONE;
 }
 
 async function carryOnShortTerm(deps: WakeDeps, order: ClaimedOrder): Promise<Next> {
@@ -159,7 +159,7 @@ async function carryOnShortTerm(deps: WakeDeps, order: ClaimedOrder): Promise<Ne
   switch (decision.action) {
     case 'await_proof':
       return { kind: 'await_proof' };
-    // Its fence is not decided here: a new block came in between.
+    // The block was not known when fences were chosen: it goes with the next claim.
     case 'fence':
     case 'wait':
       return { kind: 'later', delayMs: BLIND_RETRY_MS };
@@ -175,7 +175,7 @@ async function carryOnShortTerm(deps: WakeDeps, order: ClaimedOrder): Promise<Ne
         const again = resignedOrder(order.content, { goodTilBlock: decision.goodTilBlock });
         await startAndSend(deps, order, await signAttempt(signer, again, block.height), 'resign');
       }
-      return SENT;
+      return DONE;
     }
   }
 }

@@ -103,7 +103,7 @@ async function cancelAll({ db, router }: Connected, options: CancelOptions): Pro
   const scope: CancelScope = { tenantId: options.tenant, account: options.account, market: options.market };
   const on = <Result>(work: (db: Database) => Promise<Result>): Promise<Result> =>
     options.tenant === undefined ? work(db) : asTenant(db, options.tenant, work);
-  const requested = await on((trx) => requestCancels(trx, scope));
+  const requested = await requestCancels(db, scope);
   await wakeControl(router);
   const screen = createScreen(options.json ? process.stderr : process.stdout);
   const { cancelling } = await on((trx) => countActive(trx, scope));

@@ -6,7 +6,7 @@ import { createLogger } from '../ops/logger.ts';
 import { readableError } from '../ops/readable-error.ts';
 import { inspectRedis } from '../queue/inspect-redis.ts';
 import { QUEUES } from '../queue/jobs.ts';
-import { CONNECTIONS_OF_A_WORKER, requirePostgresQueue } from '../queue/postgres-backend.ts';
+import { CONNECTIONS_OF_A_SUBMITTER, requirePostgresQueue } from '../queue/postgres-backend.ts';
 import { readAccounts } from '../runtime/configured-accounts.ts';
 import { networkOf, openIndexer, openValidator } from '../runtime/venue.ts';
 import { openDatabase } from '../store/database.ts';
@@ -150,7 +150,7 @@ async function examineDatabase(config: Config, secrets: Secrets): Promise<Check[
   try {
     const facts = await inTime(() => inspectDatabase(db));
     const perSubmitter =
-      config.DATABASE_MAX_CONNECTIONS + (redisUrl === undefined ? CONNECTIONS_OF_A_WORKER : 0);
+      config.DATABASE_MAX_CONNECTIONS + (redisUrl === undefined ? CONNECTIONS_OF_A_SUBMITTER : 0);
     const checks: Check[] = [
       { name: 'database', ...ok(`${placeOf(url)}, as ${facts.role}`) },
       { name: 'database version', ...judgeDatabaseVersion(facts) },

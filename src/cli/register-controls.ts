@@ -64,7 +64,8 @@ export function registerControls(program: Command): void {
       'after',
       `
 Limits: max_order_size (base units, of one market), max_order_notional and max_exposure (USD), max_open_orders,
-price_collar_ppm (millionths that a price may be worse than the oracle's), intents_per_second (of a tenant).
+price_collar_ppm (millionths that a price may be worse than the oracle's, or than the trigger price of an order that
+waits for it), intents_per_second (of a tenant).
 Exposure and open orders are those of one account in one market. Of several scopes and the settings the strictest holds.
 
 Examples:

@@ -2,8 +2,8 @@
 // an owner share. The chain counts in a sliding window of its own blocks; workers see heights that lag, so that a bucket
 // may still be drawn from MAX_LAG_BLOCKS blocks after its last. Invariant, for limits of 2 and more: whoever draws which
 // bucket when, no window of the chain ever holds more than the limit.
-// Source: v4-chain x/clob/rate_limit/multi_block_rate_limiter.go, facts/dydx.md §3.4.
-import type { BlockRateLimit, BlockRateLimits } from './ports.ts';
+// Source: v4-chain x/clob/rate_limit/multi_block_rate_limiter.go.
+import type { Block, BlockRateLimit, BlockRateLimits } from './ports.ts';
 
 /**
  * From the height that points are taken at to the block in which the chain counts them: polling, signing and committing
@@ -71,10 +71,8 @@ export function blocksToNext({ blocks }: Bucket, height: number): number {
 /** Chains of dYdX make a block in 0.6 to 1.5 s. For as long as it is not measured. */
 export const TYPICAL_BLOCK_MS = 1_000;
 
-export type BlockTime = { readonly height: number; readonly time: Date };
-
 /** By the chain's clock, over what is between two of its blocks. */
-export function blockMsBetween(older: BlockTime, newer: BlockTime): number {
+export function blockMsBetween(older: Block, newer: Block): number {
   const blocks = newer.height - older.height;
   const ms = newer.time.getTime() - older.time.getTime();
   return blocks > 0 && ms > 0 ? ms / blocks : TYPICAL_BLOCK_MS;

@@ -1,5 +1,5 @@
-// What an answer to a cancel means, by (codespace, code). No answer ends an order: a cancel is a fence on the node that took
-// it, and the order ends when it is proven dead.
+// What an answer to a cancel means, by (codespace, code). No answer ends an order: that of a short-term order is a fence on
+// the node that took it, and an order ends when it is proven dead.
 import { isForbidden, judgeRpcError, type Outcome } from './answers.ts';
 import type { BroadcastAnswer } from './ports.ts';
 

@@ -1,6 +1,6 @@
 // How many stateful orders a subaccount may have open by its equity, as the chain counts: refused here, it is told which
 // tier, which equity and how many. What cannot be read is left to the chain.
-// Source: v4-chain x/clob/keeper/equity_tier_limit.go, facts/dydx.md §3.5.
+// Source: v4-chain x/clob/keeper/equity_tier_limit.go.
 import { fromScaled, SCALE, toScaled } from './decimal.ts';
 import type { Placement } from './gate.ts';
 import type { Refusal } from './intent.ts';

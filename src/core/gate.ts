@@ -1,5 +1,5 @@
 // What stands between a recorded order and the network: halts, limits, and the share of the venue's rate limit. The use
-// cases ask; src/runtime/gate.ts answers. Whatever it says, cancels may always try.
+// cases ask; src/runtime/gate.ts answers. Halts and limits never hold a cancel; the rate may.
 import type { Refusal } from './intent.ts';
 import type { Market } from './market.ts';
 import type { OrderType, Side } from './status.ts';

@@ -228,7 +228,7 @@ function referenceOf(placement: Priced, { oraclePrice }: Market): Reference {
 
 /**
  * TAKE_PROFIT BUY and STOP SELL are triggered at or below their trigger price, the other two at or above it.
- * Source: v4-chain x/clob/types/order.go, facts/dydx.md §2.
+ * Source: v4-chain x/clob/types/order.go.
  */
 function isMet({ side, type }: Priced, trigger: bigint, oracle: bigint): boolean {
   const isTriggeredBelow = type.startsWith('TAKE_PROFIT') === (side === 'BUY');

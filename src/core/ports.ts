@@ -34,7 +34,10 @@ export type VenueOrder = OrderContent & { readonly id: OrderId } & Lifetime;
 /** A cancel lives at least as long as its order. */
 export type VenueCancel = { readonly id: OrderId } & Lifetime;
 
-/** Cancels of short-term orders of one subaccount in one transaction, 1 to 100 client ids altogether. */
+/** Source: v4-chain x/clob/types/constants.go. */
+export const MAX_BATCH_CANCELS = 100;
+
+/** Cancels of short-term orders of one subaccount in one transaction, 1 to MAX_BATCH_CANCELS client ids altogether. */
 export type VenueBatchCancel = {
   readonly owner: string;
   readonly subaccountNumber: number;
@@ -82,7 +85,7 @@ export type TxLookup =
       readonly kind: 'included';
       readonly hash: string;
       readonly height: number;
-      /** 0: carried out; any other: it failed in its block, and its nonce is spent all the same */
+      /** 0: carried out; any other: it failed in its block, after its nonce was taken only by MESSAGE_CODESPACES (proof.ts) */
       readonly code: number;
       readonly codespace: string;
       readonly log: string;
@@ -92,7 +95,7 @@ export type TxLookup =
 
 /** A stateful order in the committed state of a node. */
 export type StatefulLookup =
-  | { readonly kind: 'present'; readonly height: number; readonly isTriggered: boolean }
+  | { readonly kind: 'present'; readonly height: number }
   /** never placed, or gone by this height */
   | { readonly kind: 'absent'; readonly height: number };
 
@@ -134,13 +137,13 @@ export type Validator = {
   /** Throws when the address has never been funded. */
   readonly accountNumber: (address: string) => Promise<number>;
   /**
-   * Throws when no node can say: one that indexes transactions and is not behind.
+   * Throws when no node can say: one that indexes transactions and whose word counts (src/venue/witness.ts).
    * @param sinceHeight at which the transaction was signed: a node that lacks a block since then cannot say "absent"
    */
   readonly findTx: (hash: string, sinceHeight?: number) => Promise<TxLookup>;
   /** Whether any node can say where a transaction is. Throws when none can be asked. */
   readonly indexesTransactions: () => Promise<boolean>;
-  /** @param minHeight a node below it is not asked. Throws when no node can say. */
+  /** @param minHeight an answer for a block below it does not count. Throws when no node can say. */
   readonly statefulOrder: (id: OrderId, minHeight: number) => Promise<StatefulLookup>;
   readonly blockRateLimits: () => Promise<BlockRateLimits>;
   /** Of stateful orders, ascending. */

@@ -13,9 +13,10 @@ export const NONCE_WINDOW_MS = 30_000;
 export const MESSAGE_CODESPACES: readonly string[] = ['clob', 'subaccounts'];
 
 /**
- * Why a stateful order cannot fill after a block; stored as orders.death, checked by a constraint. expired: that block's
- * time is past its good-til-time. removed: the chain's state had it and has it no more. failed: its transaction is on
- * chain with a code. never_included: its nonces are past their windows, and none of their transactions is on chain.
+ * Why a stateful order cannot fill after a block; stored as orders.death, checked by a constraint. expired: a block's time
+ * is past its good-til-time, and the state of that block or a later one is without it. removed: the chain's state had it
+ * and has it no more. failed: its transaction is on chain, refused by its message. never_included: its nonces are past
+ * their windows, and none of their transactions is on chain.
  */
 export type Death =
   | { readonly cause: 'expired' | 'never_included'; readonly height: number; readonly block_time_ms: number }

@@ -11,7 +11,7 @@ export const OFFER_RESULTS = ['recorded', 'duplicate', 'conflict', 'cancelled', 
 type OfferResult = (typeof OFFER_RESULTS)[number];
 
 export const ATTEMPT_KINDS = ['first', 'resend', 'resign'] as const;
-/** resend: the same bytes once more; resign: with a later good-til-block */
+/** resend: the same bytes once more; resign: with a later good-til-block, another memo or another nonce */
 export type AttemptKind = (typeof ATTEMPT_KINDS)[number];
 
 export const INDEXER_RESULTS = ['ok', 'rate_limited', 'http_error', 'malformed', 'no_answer'] as const;

@@ -74,18 +74,16 @@ export type WakeDecision =
   | { readonly action: 'await_proof' };
 
 /** The venue takes good-til-blocks up to this many blocks ahead (41 by a node that is not behind). */
-const VENUE_WINDOW_BLOCKS = 40;
+export const VENUE_WINDOW_BLOCKS = 40;
 
 /** The same bytes are not sent more often than this: a life of 40 blocks has room for no more. */
 export const MAX_TRANSMISSIONS = 20;
 
 export function decideWake(order: DueOrder, context: WakeContext): WakeDecision {
   const { latestAttempt: attempt, firstGoodTilBlock } = order;
-  if (context.height >= attempt.goodTilBlock && attempt.outcome !== 'deferred')
-    return { action: 'await_proof' };
-  if (order.isCancelRequested) {
-    return { action: context.height >= attempt.goodTilBlock ? 'await_proof' : 'fence' };
-  }
+  const isOver = context.height >= attempt.goodTilBlock;
+  if (isOver && (order.isCancelRequested || attempt.outcome !== 'deferred')) return { action: 'await_proof' };
+  if (order.isCancelRequested) return { action: 'fence' };
   if (hasPassed(order.submitBy, context.now)) return { action: 'await_proof' };
   switch (attempt.outcome) {
     case undefined:

@@ -24,11 +24,14 @@ import { workerOptions } from './worker-options.ts';
 const SCHEMA = 'bullmq';
 /** Connections of a worker, besides the one that listens; every job is fetched and finished by a statement. */
 const WORKER_CONNECTIONS = 8;
+/** The same of the worker of the queue `control`, which has little to do. */
+export const CONTROL_CONNECTIONS = 2;
 /** Of all queues of a process that are only added to and asked. */
 const ASKING_CONNECTIONS = 2;
 
-/** At most, of one process that works one queue and adds to any. */
-export const CONNECTIONS_OF_A_WORKER = WORKER_CONNECTIONS + 1 + ASKING_CONNECTIONS;
+/** At most: it works two queues, listens for each, and adds to any. */
+export const CONNECTIONS_OF_A_SUBMITTER =
+  WORKER_CONNECTIONS + 1 + CONTROL_CONNECTIONS + 1 + ASKING_CONNECTIONS;
 
 // The same as in src/store/database.ts, which must not be imported from here.
 const CONNECT_TIMEOUT_MS = 5_000;

@@ -1,6 +1,7 @@
 // How fast the chain makes blocks, measured by its own clock over the heights that this process sees. No I/O, and no
 // clock of ours: one that is set changes nothing.
-import { type BlockTime, blockMsBetween } from '../core/block-rate.ts';
+import { blockMsBetween } from '../core/block-rate.ts';
+import type { Block } from '../core/ports.ts';
 
 export type BlockPace = {
   /** The newest block and what one takes; undefined while the height is not known. */
@@ -10,9 +11,9 @@ export type BlockPace = {
 /** Measured over this many to twice as many. Low: one slow block counts for much; high: a chain that slows down is noticed late. */
 const SPAN_BLOCKS = 50;
 
-export function createBlockPace(current: () => BlockTime | undefined): BlockPace {
-  let older: BlockTime | undefined;
-  let newer: BlockTime | undefined;
+export function createBlockPace(current: () => Block | undefined): BlockPace {
+  let older: Block | undefined;
+  let newer: Block | undefined;
   return {
     look: () => {
       const block = current();

@@ -11,6 +11,7 @@ import {
   type JobData,
   queueBackoff,
 } from '../queue/jobs.ts';
+import { CONTROL_CONNECTIONS } from '../queue/postgres-backend.ts';
 import { type CancelScope, requestCancel, requestCancels } from '../store/cancels.ts';
 import { setMode } from '../store/controls.ts';
 import type { Database } from '../store/database.ts';
@@ -19,13 +20,12 @@ import type { Context } from './context.ts';
 
 /** Enough for a burst of single cancels; what they find due is worked on together. */
 const CONCURRENCY = 16;
-const CONNECTIONS = 2;
 
 export async function startControlWorker(context: Context, deps: WakeDeps): Promise<Worker<JobData>> {
   const { config, log, queues, outages, db } = context;
   const worker = queues.worker<JobData>(CONTROL_QUEUE, (job) => runControlJob(db, job, deps), {
     concurrency: CONCURRENCY,
-    connections: CONNECTIONS,
+    connections: CONTROL_CONNECTIONS,
     lockDuration: config.JOB_LOCK_MS,
     stalledInterval: config.JOB_LOCK_MS,
     backoff: queueBackoff,

@@ -7,6 +7,7 @@ import { isFinal, type OrderStatus } from '../core/status.ts';
 import { repeatTransient } from './batcher.ts';
 import type { Database } from './database.ts';
 import { rowsAs } from './rows.ts';
+import { asTenant } from './tenant.ts';
 import { storableText } from './text.ts';
 
 export type CancelRequested =
@@ -68,11 +69,20 @@ export type CancelScope = {
 /** Asked for in one transaction; more are asked for in the next. */
 const CHUNK = 1_000;
 
-/** Of every order that is active now. @returns how many were not asked for before */
+/**
+ * Of every order that is active now, a transaction for each chunk: what was asked for stays so if the rest fails.
+ *
+ * @returns how many were not asked for before
+ */
 export async function requestCancels(db: Database, scope: CancelScope): Promise<number> {
+  const { tenantId } = scope;
+  const request = (trx: Database) => requestChunk(trx, scope);
   let total = 0;
   for (;;) {
-    const count = await inTransaction(db, (trx) => requestChunk(trx, scope));
+    const count =
+      db.isTransaction || tenantId === undefined
+        ? await inTransaction(db, request)
+        : await repeatTransient(() => asTenant(db, tenantId, request));
     total += count;
     if (count < CHUNK) return total;
   }

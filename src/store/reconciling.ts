@@ -344,8 +344,9 @@ async function applyChanges(trx: Transaction<DB>, changes: readonly Change[]): P
 }
 
 /**
- * What has a fill, or has ended, is on chain or can never be: its nonce is in doubt no longer, and another order may go.
- * Passes over those that are being settled by somebody else: waiting could be for each other.
+ * What has a fill, or has ended, is on chain or can never be: its nonce is in doubt no longer, nor are those of its
+ * cancels once it has ended, and another order may go. Passes over those that are being settled by somebody else: waiting
+ * could be for each other.
  */
 async function settleNonces(trx: Transaction<DB>, { bookings, settled }: Reconciled): Promise<void> {
   const stateful = [...bookings, ...settled].filter(({ order }) => order.goodTilBlock === undefined);
@@ -353,8 +354,11 @@ async function settleNonces(trx: Transaction<DB>, { bookings, settled }: Reconci
   const ids = [...new Set(stateful.map(({ order }) => order.id))];
   await sql`
     WITH l AS MATERIALIZED (
-      SELECT d.owner, d.nonce FROM nonces_in_doubt d JOIN orders o ON o.owner = d.owner AND o.nonce = d.nonce
-      WHERE o.id = ANY(${ids}::uuid[]) FOR UPDATE OF d SKIP LOCKED
+      SELECT d.owner, d.nonce FROM nonces_in_doubt d JOIN orders o ON o.owner = d.owner
+      WHERE o.id = ANY(${ids}::uuid[]) AND (o.nonce = d.nonce
+        OR (o.resolution IS NOT NULL AND o.cancel_count > 0 AND EXISTS (
+          SELECT FROM cancel_transactions c WHERE c.order_ids @> ARRAY[o.id] AND c.nonce = d.nonce)))
+      FOR UPDATE OF d SKIP LOCKED
     )
     DELETE FROM nonces_in_doubt d USING l WHERE d.owner = l.owner AND d.nonce = l.nonce`.execute(trx);
 }

@@ -120,22 +120,25 @@ export async function noteDeath(
 ): Promise<boolean> {
   const stored = death.cause === 'failed' ? storable(death) : death;
   const [hash, code] = death.cause === 'failed' ? [death.tx_hash, death.code] : [null, null];
-  const { rows } = await sql`
-    WITH u AS (
-      UPDATE orders SET death = ${JSON.stringify(stored)}, dead_height = ${death.height}, next_wake_at = NULL
-      WHERE id = ${id} AND death IS NULL AND attempt_count = ${attemptCount} AND status IN ${ACTIVE}
-      RETURNING id, owner, nonce
-    ),
-    a AS (
-      UPDATE order_attempts x SET included_height = ${death.height}, included_code = ${code} FROM u
-      WHERE x.order_id = u.id AND x.tx_hash = ${hash}
-    ),
-    -- Its cancels have done their work, or find nothing more to do.
-    n AS (
-      DELETE FROM nonces_in_doubt d USING u WHERE d.owner = u.owner AND (d.nonce = u.nonce OR d.nonce IN (
-        SELECT c.nonce FROM cancel_transactions c WHERE c.order_ids @> ARRAY[u.id]))
-    )
-    SELECT id FROM u`.execute(db);
+  // It deletes several nonces, as others do: after a deadlock nothing of it has happened.
+  const { rows } = await repeatTransient(() =>
+    sql`
+      WITH u AS (
+        UPDATE orders SET death = ${JSON.stringify(stored)}, dead_height = ${death.height}, next_wake_at = NULL
+        WHERE id = ${id} AND death IS NULL AND attempt_count = ${attemptCount} AND status IN ${ACTIVE}
+        RETURNING id, owner, nonce
+      ),
+      a AS (
+        UPDATE order_attempts x SET included_height = ${death.height}, included_code = ${code} FROM u
+        WHERE x.order_id = u.id AND x.tx_hash = ${hash}
+      ),
+      -- Its cancels have done their work, or find nothing more to do.
+      n AS (
+        DELETE FROM nonces_in_doubt d USING u WHERE d.owner = u.owner AND (d.nonce = u.nonce OR d.nonce IN (
+          SELECT c.nonce FROM cancel_transactions c WHERE c.order_ids @> ARRAY[u.id]))
+      )
+      SELECT id FROM u`.execute(db),
+  );
   return rows.length > 0;
 }
 

@@ -2,17 +2,20 @@
 // word, or what makes another order of it than its id says, is a bug of the caller and never becomes a message.
 // Source: v4-chain protocol/x/clob/types/message_place_order.go, message_cancel_orders.go, message_batch_cancel.go.
 import { dydx } from '../chain/dydx.ts';
-import type { OrderId } from '../core/order-uuid.ts';
-import type { Condition, Lifetime, VenueBatchCancel, VenueCancel, VenueOrder } from '../core/ports.ts';
+import { CONDITIONAL, LONG_TERM, type OrderId, SHORT_TERM } from '../core/order-uuid.ts';
+import {
+  type Condition,
+  type Lifetime,
+  MAX_BATCH_CANCELS,
+  type VenueBatchCancel,
+  type VenueCancel,
+  type VenueOrder,
+} from '../core/ports.ts';
 import { MAX_INTEGER } from '../core/quantize.ts';
 
 export type ClobMessage = Parameters<InstanceType<typeof dydx.LocalWallet>['signTransaction']>[0][number];
 
-export const SHORT_TERM = 0;
-const CONDITIONAL = 32;
-const LONG_TERM = 64;
-
-const MAX_CANCELS = 100;
+const SIGNED_FLAGS: readonly number[] = [SHORT_TERM, CONDITIONAL, LONG_TERM];
 
 const SIDE = { BUY: 1, SELL: 2 } as const satisfies Record<VenueOrder['side'], number>;
 const TIME_IN_FORCE = { GTT: 0, IOC: 1, POST_ONLY: 2 } as const satisfies Record<
@@ -72,7 +75,7 @@ export function batchCancelMessage(batch: VenueBatchCancel): ClobMessage {
   };
 }
 
-function toOrderId({ owner, subaccountNumber, clientId, orderFlags, clobPairId }: OrderId) {
+export function toOrderId({ owner, subaccountNumber, clientId, orderFlags, clobPairId }: OrderId) {
   return { subaccountId: { owner, number: subaccountNumber }, clientId, orderFlags, clobPairId };
 }
 
@@ -94,7 +97,7 @@ function checkOrder(order: VenueOrder): void {
 
 function checkId(id: OrderId): void {
   const { clientId, clobPairId, subaccountNumber, orderFlags } = id;
-  if (![SHORT_TERM, CONDITIONAL, LONG_TERM].includes(orderFlags)) {
+  if (!SIGNED_FLAGS.includes(orderFlags)) {
     throw new Error(`order flags ${orderFlags} are not 0 (short-term), 32 (conditional) or 64 (long-term)`);
   }
   checkUint32({ clientId, clobPairId, subaccountNumber });
@@ -116,8 +119,8 @@ function checkBatch({ subaccountNumber, goodTilBlock, lists }: VenueBatchCancel)
   checkUint32({ subaccountNumber, goodTilBlock });
   if (goodTilBlock === 0) throw new Error('goodTilBlock is 0');
   const cancels = lists.flatMap(({ clientIds }) => clientIds).length;
-  if (cancels === 0 || cancels > MAX_CANCELS) {
-    throw new Error(`a batch cancels 1 to ${MAX_CANCELS} orders, not ${cancels}`);
+  if (cancels === 0 || cancels > MAX_BATCH_CANCELS) {
+    throw new Error(`a batch cancels 1 to ${MAX_BATCH_CANCELS} orders, not ${cancels}`);
   }
   if (hasDuplicates(lists.map(({ clobPairId }) => clobPairId))) throw new Error('a clob pair is there twice');
   for (const { clobPairId, clientIds } of lists) {

@@ -10,6 +10,7 @@ import type {
   StatefulLookup,
 } from '../core/ports.ts';
 import { abciQuery } from './abci-query.ts';
+import { toOrderId } from './clob-messages.ts';
 import type { JsonRpc } from './json-rpc.ts';
 import { bytesField, type Message, readMessage, stringField } from './protobuf.ts';
 import { readSerializableInt } from './serializable-int.ts';
@@ -39,7 +40,7 @@ export async function askAccountNumber(rpc: JsonRpc, address: string): Promise<n
   return accountNumber;
 }
 
-/** QueryStatefulOrderResponse{1: LongTermOrderPlacement{1: Order}, 2: fill_amount, 3: triggered} */
+/** QueryStatefulOrderResponse{1: LongTermOrderPlacement{1: Order}, 2: fill_amount} */
 export async function askStatefulOrder(
   rpc: JsonRpc,
   id: OrderId,
@@ -57,13 +58,11 @@ export async function askStatefulOrder(
   const order = readMessage(readMessage(message?.bytes(1) ?? NOTHING)?.bytes(1) ?? NOTHING);
   const theirs = order?.bytes(1);
   if (theirs === undefined || !isSameOrder(theirs, id)) throw malformed(rpc, path);
-  return { kind: 'present', height, isTriggered: message?.uint64(3) === 1n };
+  return { kind: 'present', height };
 }
 
 function encodeOrderId(id: OrderId): Uint8Array {
-  const { owner, subaccountNumber: number, clientId, orderFlags, clobPairId } = id;
-  const value = { subaccountId: { owner, number }, clientId, orderFlags, clobPairId };
-  return dydx.OrderId.encode(dydx.OrderId.fromPartial(value)).finish();
+  return dydx.OrderId.encode(dydx.OrderId.fromPartial(toOrderId(id))).finish();
 }
 
 function isSameOrder(bytes: Uint8Array, id: OrderId): boolean {

@@ -3,14 +3,9 @@
 // Same order, same stamp, same bytes: nothing in a transaction depends on time or chance.
 import { dydx } from '../chain/dydx.ts';
 import { publicKeyOf, sha256, sign } from '../chain/ecdsa.ts';
+import { SHORT_TERM } from '../core/order-uuid.ts';
 import type { Signer, TxStamp } from '../core/ports.ts';
-import {
-  batchCancelMessage,
-  type ClobMessage,
-  cancelMessage,
-  placeMessage,
-  SHORT_TERM,
-} from './clob-messages.ts';
+import { batchCancelMessage, type ClobMessage, cancelMessage, placeMessage } from './clob-messages.ts';
 import { ownerOf } from './keys.ts';
 import { bytesField, stringField, uint64Field } from './protobuf.ts';
 

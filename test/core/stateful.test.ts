@@ -54,8 +54,7 @@ const found = (transactions: TxLookup): ChainFinding => ({ transactions, order: 
 const absentAt = (block: Block): ChainFinding => found({ kind: 'absent', block });
 const included = (code = 0, codespace = ''): ChainFinding =>
   found({ kind: 'included', hash: 'AB', height: 150, code, codespace, log: 'why' });
-const lookupOf = (kind: 'present' | 'absent', height: number): StatefulLookup =>
-  kind === 'present' ? { kind, height, isTriggered: false } : { kind, height };
+const lookupOf = (kind: 'present' | 'absent', height: number): StatefulLookup => ({ kind, height });
 const state = (kind: 'present' | 'absent', height = 200): ChainFinding => ({
   transactions: undefined,
   order: lookupOf(kind, height),

@@ -45,7 +45,7 @@ const SCOPES: readonly (readonly [name: string, scope: Partial<Scope>, isOther: 
 ];
 
 test.for(SCOPES)('a halt of %s decides over an order that arrives', async ([, scope, isHalted]) => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(UNHURRIED);
   await set(router, 'HALTED', scope);
   await router.submitter();
   await router.reconciler();
@@ -62,7 +62,7 @@ test.for(SCOPES)('a halt of %s decides over an order that arrives', async ([, sc
 });
 
 test('a halt holds over a restart of the submitter, and resume lifts it', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(UNHURRIED);
   const first = await router.submitter();
   await router.reconciler();
   await set(router, 'HALTED');
@@ -85,11 +85,11 @@ test('a halt holds over a restart of the submitter, and resume lifts it', async 
 });
 
 test('reducing lets reduce-only orders and cancels pass, and nothing else', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter({ ...UNHURRIED, paper: { blockMs: 400 } });
   await router.submitter();
   await router.reconciler();
   const opening = market('opening');
-  const resting = market('resting', { type: 'LIMIT', price: '57000', good_til_blocks: 30 });
+  const resting = market('resting', { type: 'LIMIT', price: '57000', good_til_blocks: 40 });
   await router.client.enqueue([opening, resting]);
   await router.settled([opening]);
   await set(router, 'REDUCING');

@@ -1,10 +1,10 @@
 // What a block takes is measured over the last 50 to 100 of them that were looked at.
 import { expect, test } from 'vitest';
-import type { BlockTime } from '../../src/core/block-rate.ts';
+import type { Block } from '../../src/core/ports.ts';
 import { createBlockPace } from '../../src/runtime/block-pace.ts';
 
 function chain() {
-  const state: { block: BlockTime | undefined } = { block: undefined };
+  const state: { block: Block | undefined } = { block: undefined };
   const pace = createBlockPace(() => state.block);
   const pass = (blocks: number, blockMs: number) => {
     for (let passed = 0; passed < blocks; passed++) {

@@ -1,15 +1,18 @@
 // Booking stateful orders (P3, P5): they end by a death that was shown and has been read, each cause in its own way; what a
 // fill proves frees their nonces; a fill that contradicts a death is taken, late.
+import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { whyHistoryUnlike, whyUnprovenOrder } from '../../src/app/audit.ts';
 import { toAtoms } from '../../src/core/decimal.ts';
 import type { IntentInput } from '../../src/core/intent.ts';
 import type { Death } from '../../src/core/proof.ts';
+import { STATUSES } from '../../src/core/status.ts';
+import { storeCancel } from '../../src/store/cancels.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { findOrder } from '../../src/store/order-story.ts';
 import { recordOutcomes } from '../../src/store/outcomes.ts';
 import { bookReport } from '../../src/store/reconciling.ts';
-import { noteAbsent, noteDeath, takeNonce } from '../../src/store/stateful.ts';
+import { noteAbsent, noteDeath, noteIncluded, takeNonce } from '../../src/store/stateful.ts';
 import { createDatabase } from '../support/databases.ts';
 import {
   absenceOf,
@@ -20,12 +23,15 @@ import {
   include,
   newCursor,
   nextName,
+  nextNonce,
   openSession,
   orderRow,
   reportOf,
   type SignedStateful,
+  siblingOf,
   signed,
   signedStateful,
+  signSibling,
   untilBlocked,
 } from './builders.ts';
 
@@ -317,6 +323,22 @@ describe('what is proven frees the nonce: another order may go', () => {
     expect(await inDoubt()).toBe(MAX_PLACEMENTS - 1);
   });
 
+  test('the cancels of what has ended have nothing more to do, those of what was filled in part have', async () => {
+    const { orders, owner, book, inDoubt } = await full();
+    const [filled, partly] = orders;
+    if (!filled || !partly) throw new Error('eight orders');
+    for (const order of [filled, partly]) {
+      const nonce = (await takeNonce(db, owner, new Date(), 'cancel')) ?? 0;
+      await storeCancel(db, {
+        ...{ tenantId: 'default', owner, orderIds: [order.id], goodTilBlock: undefined, nonce },
+        tx: { hash: `${nonce}`.padStart(64, '0'), bytes: Buffer.of(1) },
+      });
+    }
+    expect(await inDoubt()).toBe(MAX_PLACEMENTS + 2);
+    await book([fillOf(filled, { size: '10' }), fillOf(partly)], 150);
+    expect(await inDoubt()).toBe(MAX_PLACEMENTS - 1);
+  });
+
   test('what is not booked frees nothing', async () => {
     const { orders, book, inDoubt } = await full();
     const [one] = orders;
@@ -339,6 +361,128 @@ describe('what is proven frees the nonce: another order may go', () => {
     await session.query('COMMIT');
     expect(await inDoubt()).toBe(MAX_PLACEMENTS - 2);
   });
+});
+
+type Fate = 'carried out' | 'failed' | 'never on chain';
+type Step =
+  | { readonly does: 'cancel' | 'sibling' | 'look' | 'next nonce' | 'expire' | 'remove' }
+  | { readonly does: 'answer'; readonly outcome: 'accepted' | 'doubt' | 'deferred' | 'refused' }
+  /** read up to a height, with fills where there can be any */
+  | { readonly does: 'report'; readonly sizes: readonly number[]; readonly height: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ does: fc.constantFrom('sibling', 'look', 'next nonce') }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('cancel', 'expire', 'remove') }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constant('answer'),
+      outcome: fc.constantFrom('accepted', 'doubt', 'deferred', 'refused'),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      does: fc.constant('report'),
+      sizes: fc.array(fc.integer({ min: 1, max: 6 }), { maxLength: 2 }),
+      height: fc.integer({ min: 150, max: 400 }),
+    }),
+  },
+);
+
+/** Looks at the chain, where the newest attempt has met its fate, and notes what it shows. */
+async function look(order: SignedStateful, fate: Fate): Promise<unknown> {
+  const { id } = order;
+  const { attempt_count: count, nonce } = await orderRow(db, order);
+  const newest = siblingOf(order, count, Number(nonce)).tx.hash;
+  const hash = count === 1 ? order.attempt.tx.hash : newest;
+  switch (fate) {
+    case 'carried out':
+      return noteIncluded(db, { id, hash, height: 105, wakeAt: new Date() });
+    case 'failed': {
+      const failure = { height: DEAD_HEIGHT, codespace: 'clob', code: 45, log: 'why', tx_hash: hash };
+      return noteDeath(db, id, count, { cause: 'failed', ...failure });
+    }
+    case 'never on chain':
+      if (!(await noteAbsent(db, absenceOf(order, count, Number(nonce))))) return;
+      if ((await orderRow(db, order)).cancel_requested_at === null) return;
+      return noteDeath(db, id, count, { cause: 'never_included', height: DEAD_HEIGHT, block_time_ms: 1 });
+  }
+}
+
+const read = (...sizes: number[]): Step => ({ does: 'report', sizes, height: 400 });
+/** Every end, so that none is left to chance. */
+const KNOWN_LIVES: [Step[], Fate][] = [
+  [[{ does: 'look' }, read(4), read(6)], 'carried out'],
+  [[{ does: 'expire' }, read()], 'never on chain'],
+  [[{ does: 'look' }, { does: 'remove' }, read()], 'carried out'],
+  [[{ does: 'sibling' }, { does: 'look' }, read()], 'failed'],
+];
+
+test('whatever happens to a stateful order, its history replays, its fills add up, and its end has proof', async () => {
+  const ends = new Set<string>();
+  const fates = fc.constantFrom<Fate>('carried out', 'failed', 'never on chain');
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 12 }), fates, async (life, fate) => {
+      const { signed, book } = await subaccount();
+      const order = await signed();
+      let height = 150;
+      for (const act of life) {
+        const row = await orderRow(db, order);
+        switch (act.does) {
+          case 'cancel':
+            await cancelOrder(db, order);
+            break;
+          case 'sibling':
+            await signSibling(db, order, row.attempt_count + 1, Number(row.nonce));
+            break;
+          case 'next nonce':
+            await signSibling(db, order, row.attempt_count + 1, nextNonce());
+            break;
+          case 'look':
+            await look(order, fate);
+            break;
+          case 'expire': {
+            const block_time_ms = row.good_til_time?.getTime() ?? 0;
+            await noteDeath(db, order.id, row.attempt_count, {
+              cause: 'expired',
+              height: DEAD_HEIGHT,
+              block_time_ms,
+            });
+            break;
+          }
+          case 'remove':
+            if (row.included_height === null) break;
+            await noteDeath(db, order.id, row.attempt_count, { cause: 'removed', height: DEAD_HEIGHT });
+            break;
+          case 'answer':
+            await recordOutcomes(db, [
+              answerOf(order, {
+                attempt: row.attempt_count,
+                outcome: act.outcome,
+                codespace: 'clob',
+                code: 20,
+              }),
+            ]);
+            break;
+          case 'report': {
+            height = Math.max(height, act.height);
+            const sizes = fate === 'carried out' ? act.sizes : [];
+            await book(
+              sizes.map((size) => fillOf(order, { size: `${size}`, height: 140 })),
+              height,
+            );
+            break;
+          }
+        }
+        await expectSound(order);
+        ends.add((await orderRow(db, order)).status);
+      }
+    }),
+    { numRuns: 80, interruptAfterTimeLimit: 25_000, examples: KNOWN_LIVES },
+  );
+  // The lives have to be rich enough to mean something.
+  expect([...ends].toSorted()).toEqual([...STATUSES].toSorted());
 });
 
 const heldBy = async (owner: string) =>

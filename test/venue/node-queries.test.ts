@@ -89,16 +89,16 @@ describe('statefulOrder', () => {
         clobPairId: id.clobPairId,
       }),
     ).finish();
-  const placed = (id: OrderId, isTriggered: boolean) =>
+  const placed = (id: OrderId) =>
     all(
       bytesField(1, bytesField(1, all(bytesField(1, orderId(id)), uint64Field(3, 1_000_000n)))),
       uint64Field(2, 5n),
-      uint64Field(3, isTriggered ? 1n : 0n),
+      uint64Field(3, 1n),
     );
 
   test('asks for the order id, and an order that is there is present at the height of the answer', async () => {
-    answer(abci(placed(ID, false)));
-    expect(await ask()).toEqual({ kind: 'present', height: 123, isTriggered: false });
+    answer(abci(placed(ID)));
+    expect(await ask()).toEqual({ kind: 'present', height: 123 });
     expect(asked().path).toBe('/dydxprotocol.clob.Query/StatefulOrder');
     expect(dydx.OrderId.decode(readMessage(asked().data)?.bytes(1) ?? new Uint8Array(0))).toMatchObject({
       subaccountId: { owner: OWNER, number: 0 },
@@ -118,11 +118,6 @@ describe('statefulOrder', () => {
     expect(server.bodies.map((body) => JSON.parse(body).method)).toEqual(['status']);
   });
 
-  test('whether a conditional order was triggered is told', async () => {
-    answer(abci(placed(ID, true)));
-    expect(await ask()).toMatchObject({ isTriggered: true });
-  });
-
   test('not found is absent, by code or by text', async () => {
     answer(abciError(22, 'rpc error: code = NotFound desc = not found: key not found'));
     expect(await ask()).toEqual({ kind: 'absent', height: 123 });
@@ -137,14 +132,14 @@ describe('statefulOrder', () => {
   ])('an answer for height %s is none, found or not', async (height, why) => {
     answer(abciError(22, 'not found', { height }));
     await expect(ask()).rejects.toThrow(why);
-    answer(abci(placed(ID, false), { height }));
+    answer(abci(placed(ID), { height }));
     await expect(ask()).rejects.toThrow(why);
   });
 
   test('another order, half an order or nothing at all is an error, not presence', async () => {
-    answer(abci(placed({ ...ID, clientId: 8 }, false)));
+    answer(abci(placed({ ...ID, clientId: 8 })));
     await expect(ask()).rejects.toThrow(/malformed/);
-    answer(abci(placed(ID, false).subarray(0, 20)));
+    answer(abci(placed(ID).subarray(0, 20)));
     await expect(ask()).rejects.toThrow(/malformed/);
     answer(abci(null));
     await expect(ask()).rejects.toThrow(/malformed/);

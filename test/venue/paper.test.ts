@@ -142,7 +142,6 @@ describe('a stateful order', () => {
     expect(await validator.statefulOrder(resting.id, height)).toEqual({
       kind: 'present',
       height,
-      isTriggered: false,
     });
     expect(await indexer.hasOrder(orderUuid(resting.id))).toBe(true);
   });
@@ -180,7 +179,6 @@ test('a conditional order is placed untriggered, and a batch of cancels is taken
   paper.produceBlock();
   expect(await validator.statefulOrder(stop.id, height + 1)).toMatchObject({
     kind: 'present',
-    isTriggered: false,
   });
   const batch = await signer.signBatchCancel({
     owner: signer.owner,
