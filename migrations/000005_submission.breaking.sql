@@ -254,8 +254,8 @@ CREATE FUNCTION record_control_change() RETURNS trigger LANGUAGE plpgsql SECURIT
 BEGIN
   -- The widest of a tenant always may: it is what a halt in need is set on.
   IF NEW.tenant_id <> '' AND (NEW.account <> '' OR NEW.market <> '') AND (NEW.mode <> 'RUNNING' OR NEW.limits <> '{}')
-    AND (SELECT count(*) FROM controls
-      WHERE tenant_id = NEW.tenant_id AND (mode <> 'RUNNING' OR limits <> '{}')) > 1000 THEN
+    AND (SELECT count(*) FROM controls WHERE tenant_id = NEW.tenant_id AND (account <> '' OR market <> '')
+      AND (mode <> 'RUNNING' OR limits <> '{}')) > 1000 THEN
     RAISE EXCEPTION 'tenant % has 1000 controls in force: resume others, or set a wider one', NEW.tenant_id
       USING ERRCODE = 'program_limit_exceeded';
   END IF;

@@ -5,6 +5,10 @@ import { CONTROL_QUEUE, type JobData } from '../../src/queue/jobs.ts';
 import { countActive, requestCancels } from '../../src/store/cancels.ts';
 import { findOrder } from '../../src/store/order-story.ts';
 import { startTestRouter, type TestRouter } from '../support/router.ts';
+import { UNHURRIED } from './outage.ts';
+
+/** Blocks that a loaded machine cannot let pass before an order is cancelled. */
+const SLOW = { ...UNHURRIED, paper: { blockMs: 300 } };
 
 const resting = {
   tenant_id: 'default',
@@ -14,7 +18,7 @@ const resting = {
   size: '0.01',
   price: '57000',
 } as const satisfies Partial<IntentInput>;
-const shortTerm = (client_id: string) => ({ ...resting, client_id, good_til_blocks: 20 });
+const shortTerm = (client_id: string) => ({ ...resting, client_id, good_til_blocks: 30 });
 const inMs = (ms: number) => new Date(Date.now() + ms).toISOString();
 const longTerm = (client_id: string) => ({ ...resting, client_id, good_til_time: inMs(600_000) });
 
@@ -39,7 +43,7 @@ async function untilIncluded(router: TestRouter, clientId: string): Promise<void
 }
 
 test('an order that was never sent ends as CANCELLED at once, and is never sent', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(SLOW);
   const intent = shortTerm('unsent');
   await router.client.enqueue(intent, { until: 'recorded' });
   expect(await router.client.cancel('unsent')).toMatchObject({ outcome: 'requested', status: 'PENDING' });
@@ -55,7 +59,7 @@ test('an order that was never sent ends as CANCELLED at once, and is never sent'
 });
 
 test('a cancel that comes before its order wins when the order comes, from the queue and through a door', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(SLOW);
   expect(await router.client.cancel('early-job')).toMatchObject({ outcome: 'spent' });
   expect(await router.client.cancel('early-row')).toMatchObject({ outcome: 'spent' });
   await router.submitter();
@@ -70,7 +74,7 @@ test('a cancel that comes before its order wins when the order comes, from the q
 });
 
 test('a resting short-term order is fenced, and CANCELLED when its last block has passed', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(SLOW);
   await router.submitter();
   await router.reconciler();
   const intent = shortTerm('fenced');
@@ -86,7 +90,7 @@ test('a resting short-term order is fenced, and CANCELLED when its last block ha
 });
 
 test('a resting stateful order is cancelled on chain, long before its time', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(SLOW);
   await router.submitter();
   await router.reconciler();
   const intent = longTerm('on-chain');
@@ -106,7 +110,7 @@ test('a resting stateful order is cancelled on chain, long before its time', asy
 });
 
 test('a cancel of an order that is filled says so and changes nothing', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(SLOW);
   await router.submitter();
   await router.reconciler();
   const intent = { ...resting, client_id: 'filled', type: 'MARKET', price: undefined } as const;
@@ -117,7 +121,7 @@ test('a cancel of an order that is filled says so and changes nothing', async ()
 });
 
 test('the answer to a cancel is lost, refused for now or in doubt, and the order still ends as CANCELLED, proven', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(SLOW);
   await router.submitter();
   await router.reconciler();
   const intents = [shortTerm('lost-answer'), longTerm('lost-answer-on-chain')];
@@ -135,7 +139,7 @@ test('the answer to a cancel is lost, refused for now or in doubt, and the order
 });
 
 test('cancelling all empties a book of short-term and stateful orders by batches, and proves it', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(SLOW);
   await router.submitter();
   await router.reconciler();
   const blocks = { ...resting, good_til_blocks: 40 };
@@ -186,7 +190,7 @@ test('thirty resting stateful orders are cancelled while a new one goes out: nei
 });
 
 test('the queue takes halts and lifts none', async () => {
-  await using router = await startTestRouter();
+  await using router = await startTestRouter(SLOW);
   await router.submitter();
   const control = router.queues.queue<JobData>(CONTROL_QUEUE);
   await control.add('halt', { reason: 'a test', by: 'operator' });

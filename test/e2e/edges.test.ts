@@ -9,8 +9,9 @@ import { findOrder } from '../../src/store/order-story.ts';
 import { bookReport, listCursors } from '../../src/store/reconciling.ts';
 import { latestRejections } from '../../src/store/standings.ts';
 import { createValidator } from '../../src/venue/validator.ts';
-import { randomIntents } from '../support/intents.ts';
+import { randomIntents, unhurried } from '../support/intents.ts';
 import { startTestRouter, type TestRouter } from '../support/router.ts';
+import { OUTAGE_TEST_MS, SETTLE_MS, UNHURRIED } from './outage.ts';
 
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -283,9 +284,9 @@ test('a failed job of one attempt is put back, and one that killed its workers i
   await queue.close();
 });
 
-test('a submitter that is stopped claims nothing more', async () => {
-  await using router = await startTestRouter({ paper: { blockMs: 100 } });
-  const intents = randomIntents(600, 59, 'stop');
+test('a submitter that is stopped claims nothing more', { timeout: OUTAGE_TEST_MS }, async () => {
+  await using router = await startTestRouter(UNHURRIED);
+  const intents = unhurried(randomIntents(400, 59, 'stop'));
   await router.client.enqueue(intents, { until: 'recorded' });
   const submitter = await router.submitter();
   await expect.poll(() => router.paper.truth().orders.length, { timeout: 20_000 }).toBeGreaterThan(0);
@@ -295,6 +296,6 @@ test('a submitter that is stopped claims nothing more', async () => {
   // Whoever comes next goes on.
   await router.submitter();
   await router.reconciler();
-  await router.settled(intents);
+  await router.settled(intents, SETTLE_MS);
   expect(await router.findings()).toEqual([]);
 });

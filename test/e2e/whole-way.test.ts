@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { findOrder } from '../../src/store/order-story.ts';
 import { randomIntents, unhurried } from '../support/intents.ts';
 import { startTestRouter } from '../support/router.ts';
+import { OUTAGE_TEST_MS, SETTLE_MS } from './outage.ts';
 
 const EXAMPLES = readFileSync(join(import.meta.dirname, '..', '..', 'examples', 'intents.jsonl'), 'utf8')
   .trim()
@@ -97,7 +98,7 @@ test('orders that were only recorded are signed and sent when a submitter comes'
   expect(router.paper.truth().orders).toHaveLength(250);
 });
 
-test('two submitters on one account send every order once', async () => {
+test('two submitters on one account send every order once', { timeout: OUTAGE_TEST_MS }, async () => {
   await using router = await startTestRouter(UNHURRIED);
   await router.submitter();
   await router.submitter();
@@ -106,7 +107,7 @@ test('two submitters on one account send every order once', async () => {
   const intents = unhurried(randomIntents(300, 13, 'two'));
   await router.client.enqueue(intents.slice(0, 150));
   await router.client.enqueue(intents.slice(150), { until: 'recorded' });
-  await router.settled(intents);
+  await router.settled(intents, SETTLE_MS);
   expect(await router.findings()).toEqual([]);
   expect(router.paper.truth().orders).toHaveLength(300);
 });

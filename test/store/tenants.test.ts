@@ -311,7 +311,7 @@ describe('controls', () => {
 
   test('of one tenant hold up no submitter, which reads them all: only so many are in force', async () => {
     await insert(
-      `SELECT 'alice', '', 'M' || n, 'HALTED', '{}', 'test', 'alice' FROM generate_series(1, 999) n`,
+      `SELECT 'alice', '', 'M' || n, 'HALTED', '{}', 'test', 'alice' FROM generate_series(1, 1000) n`,
     );
     await expect(
       insert(`VALUES ('alice', '', 'more', 'HALTED', '{}', 'test', 'alice')`),
@@ -323,8 +323,9 @@ describe('controls', () => {
     await insert(`VALUES ('alice', '', 'more', 'RUNNING', '{}', 'test', 'alice')`);
     const halt = `UPDATE controls SET mode = 'HALTED' WHERE market = 'more'`;
     await expect(asAlice(halt)).rejects.toMatchObject(tooMany);
-    // Those in force may still change, the widest be set, and others be lifted for it.
-    await asAlice(`UPDATE controls SET mode = 'HALTED' WHERE market IN ('', 'M1')`);
+    // The widest may be set, those in force may still change, and be lifted for others.
+    await asAlice(`UPDATE controls SET mode = 'RUNNING' WHERE account = '' AND market = ''`);
+    await asAlice(`UPDATE controls SET mode = 'HALTED' WHERE account = '' AND market IN ('', 'M1')`);
     await asAlice(`UPDATE controls SET mode = 'RUNNING' WHERE market = 'M1'`);
     await asAlice(halt);
     const ofBob = { tenantId: 'bob', account: '', market: 'BTC-USD' };
