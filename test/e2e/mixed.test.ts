@@ -54,7 +54,7 @@ test('2,000 mixed orders of two submitters end final, once, with exact fills, th
   for (let start = 0; start < intents.length; start += 50) {
     await router.client.enqueue(intents.slice(start, start + 50));
   }
-  await router.settled(intents, 150_000);
+  await router.settled(intents, 360_000);
   expect(await router.findings()).toEqual([]);
   const { orders, transactions } = router.paper.truth();
   expect(new Set(orders.map(({ id }) => id)).size).toBe(orders.length);
@@ -66,4 +66,4 @@ test('2,000 mixed orders of two submitters end final, once, with exact fills, th
     code === 0 && kinds.includes('place') ? order_ids : [],
   );
   expect(new Set(placed).size).toBe(placed.length);
-}, 240_000);
+}, 480_000);
