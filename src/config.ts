@@ -31,13 +31,15 @@ const validatorUrls = z
 
 const MAX_UINT64 = 2n ** 64n - 1n;
 
+/** uint64 in digits, as the chain numbers them. */
+export function isAuthenticatorId(text: string): boolean {
+  return /^\d{1,20}$/.test(text) && BigInt(text) <= MAX_UINT64;
+}
+
 const authenticatorIds = z
   .string()
   .transform((value) => value.split(',').map((id) => id.trim()))
-  .refine(
-    (ids) => ids.every((id) => /^\d{1,20}$/.test(id) && BigInt(id) <= MAX_UINT64),
-    'must be ids such as 1 or 1,2',
-  )
+  .refine((ids) => ids.every(isAuthenticatorId), 'must be ids such as 1 or 1,2')
   .transform((ids) => ids.map(BigInt));
 
 const databaseUrl = url('postgres:', 'postgresql:');

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
-import { ConfigError } from '../config.ts';
+import { ConfigError, isAuthenticatorId } from '../config.ts';
 import { isAddress } from '../venue/keys.ts';
 
 export type AccountInFile = {
@@ -28,8 +28,6 @@ const text = (max: number) =>
 const noSecret = (name: string) =>
   z.undefined(`is a secret: put it into a file of its own and name that in ${name}`).optional();
 
-const MAX_UINT64 = 2n ** 64n - 1n;
-
 const ACCOUNT = z
   .strictObject(
     {
@@ -43,9 +41,8 @@ const ACCOUNT = z
         .array(
           z
             .string('must be an id in quotes such as "1"')
-            .regex(/^\d{1,20}$/, 'must be an id in quotes such as "1"')
-            .transform(BigInt)
-            .refine((id) => id <= MAX_UINT64, 'must be an id in quotes such as "1"'),
+            .refine(isAuthenticatorId, 'must be an id in quotes such as "1"')
+            .transform(BigInt),
           'must be a list of ids such as ["1"]',
         )
         .default([]),

@@ -1,12 +1,13 @@
 // Cancels: asking for one, and the transactions that carry it to the venue, stored before they leave. A cancel of an order
 // that has not come yet spends its key, so that it wins whenever the order comes.
-import { sql } from 'kysely';
+import { type ExpressionBuilder, sql } from 'kysely';
 import type { Outcome } from '../core/answers.ts';
 import type { SignedTx } from '../core/ports.ts';
 import { isFinal, type OrderStatus } from '../core/status.ts';
 import { repeatTransient } from './batcher.ts';
 import type { Database } from './database.ts';
 import { rowsAs } from './rows.ts';
+import type { DB } from './schema.ts';
 import { asTenant } from './tenant.ts';
 import { storableText } from './text.ts';
 
@@ -88,17 +89,24 @@ export async function requestCancels(db: Database, scope: CancelScope): Promise<
   }
 }
 
-async function requestChunk(db: Database, { tenantId, account, market }: CancelScope): Promise<number> {
+function isActiveIn({ tenantId, account, market }: CancelScope) {
+  return ({ eb, and }: ExpressionBuilder<DB, 'orders'>) =>
+    and([
+      eb('status', 'in', ['PENDING', 'OPEN', 'PARTIALLY_FILLED']),
+      ...(tenantId === undefined ? [] : [eb('tenant_id', '=', tenantId)]),
+      ...(account === undefined ? [] : [eb('account', '=', account)]),
+      ...(market === undefined ? [] : [eb('market', '=', market)]),
+    ]);
+}
+
+async function requestChunk(db: Database, scope: CancelScope): Promise<number> {
   const { numUpdatedRows } = await db
     .with('l', (cte) =>
       cte
         .selectFrom('orders')
         .select('id')
-        .where('status', 'in', ['PENDING', 'OPEN', 'PARTIALLY_FILLED'])
         .where('cancel_requested_at', 'is', null)
-        .$if(tenantId !== undefined, (query) => query.where('tenant_id', '=', tenantId ?? ''))
-        .$if(account !== undefined, (query) => query.where('account', '=', account ?? ''))
-        .$if(market !== undefined, (query) => query.where('market', '=', market ?? ''))
+        .where(isActiveIn(scope))
         .orderBy('id')
         .limit(CHUNK)
         .forNoKeyUpdate(),
@@ -112,17 +120,14 @@ async function requestChunk(db: Database, { tenantId, account, market }: CancelS
 }
 
 /** Active orders of the scope, cancelled ones apart: what is left of a book that is being emptied. */
-export async function countActive(db: Database, { tenantId, account, market }: CancelScope) {
+export async function countActive(db: Database, scope: CancelScope) {
   const row = await db
     .selectFrom('orders')
     .select((eb) => [
       eb.fn.countAll<string>().filterWhere('cancel_requested_at', 'is not', null).as('cancelling'),
       eb.fn.countAll<string>().filterWhere('cancel_requested_at', 'is', null).as('others'),
     ])
-    .where('status', 'in', ['PENDING', 'OPEN', 'PARTIALLY_FILLED'])
-    .$if(tenantId !== undefined, (query) => query.where('tenant_id', '=', tenantId ?? ''))
-    .$if(account !== undefined, (query) => query.where('account', '=', account ?? ''))
-    .$if(market !== undefined, (query) => query.where('market', '=', market ?? ''))
+    .where(isActiveIn(scope))
     .executeTakeFirstOrThrow();
   return { cancelling: Number(row.cancelling), others: Number(row.others) };
 }

@@ -2,6 +2,7 @@
 // Source: cometbft rpc/core/abci.go, cosmos-sdk baseapp/abci.go (gRPC status → code).
 import { z } from 'zod';
 import type { JsonRpc } from './json-rpc.ts';
+import { HEIGHT } from './node-status.ts';
 
 export type AbciAnswer =
   | { readonly kind: 'found'; readonly value: Uint8Array; readonly height: number }
@@ -16,11 +17,7 @@ const ABCI_QUERY = z.object({
     log: z.string().default(''),
     value: z.base64().nullish(),
     /** absent when it is 0: then the answer is of no block */
-    height: z
-      .string()
-      .regex(/^\d{1,15}$/)
-      .default('0')
-      .transform(Number),
+    height: HEIGHT.default(0),
   }),
 });
 

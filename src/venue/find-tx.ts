@@ -6,16 +6,13 @@
 import { z } from 'zod';
 import type { TxLookup } from '../core/ports.ts';
 import { type JsonRpc, whyFailed } from './json-rpc.ts';
-import type { NodeStatus } from './node-status.ts';
+import { HEIGHT, type NodeStatus } from './node-status.ts';
 
 const HASH = /^[0-9A-F]{64}$/;
 
 const TX = z.object({
   hash: z.string().transform((hash) => hash.toUpperCase()),
-  height: z
-    .string()
-    .regex(/^\d{1,15}$/)
-    .transform(Number),
+  height: HEIGHT,
   tx_result: z.object({
     code: z.int().default(0),
     codespace: z.string().default(''),

@@ -15,7 +15,8 @@ export type NodeStatus = {
   readonly isIndexing: boolean;
 };
 
-const HEIGHT = z
+/** Of a block, as every answer of a node writes it. */
+export const HEIGHT = z
   .string()
   .regex(/^\d{1,15}$/)
   .transform(Number);
