@@ -12,11 +12,14 @@ export type ValidatorsOptions = Omit<ValidatorOptions, 'url'> & {
   readonly onNodeChange?: ((host: string, isHealthy: boolean, why: string) => void) | undefined;
   /** onNodeChange is called once in so long for each node, with what is so by then. Default: a minute. */
   readonly quietMs?: number;
+  /** Once one has answered, the others are waited for so long: what they say later counts for the next time. */
+  readonly stragglerMs?: number;
+  /** what round trips are measured by; default: performance.now */
+  readonly monotonicMs?: () => number;
 };
 
 export type ClosableValidator = Validator & { readonly close: () => Promise<void> };
 
-/** Once one has answered, the others are waited for so long: what they say later counts for the next time. */
 const STRAGGLER_MS = 50;
 /** When chains are compared: longer, for a node of another chain must not stay unseen. */
 const CHAIN_STRAGGLER_MS = 500;
@@ -40,7 +43,7 @@ type Watched = { -readonly [Field in keyof SeenNode]: SeenNode[Field] } & {
   readonly node: ValidatorNode;
   /** true once it has answered */
   question: Promise<boolean> | undefined;
-  /** what onNodeChange was last told, and when (performance.now) */
+  /** what onNodeChange was last told, and when (monotonicMs) */
   told: { readonly isHealthy: boolean; readonly atMs: number };
 };
 
@@ -48,7 +51,8 @@ function createPool(
   nodes: readonly ValidatorNode[],
   options: Omit<ValidatorsOptions, 'urls'>,
 ): ClosableValidator {
-  const { chainId, now = Date.now, onNodeChange, quietMs = QUIET_MS } = options;
+  const { chainId, now = Date.now, monotonicMs = () => performance.now(), onNodeChange } = options;
+  const { quietMs = QUIET_MS, stragglerMs = STRAGGLER_MS } = options;
   const watched = nodes.map(watch);
   let ranked: readonly Watched[] = [];
 
@@ -64,7 +68,7 @@ function createPool(
 
   function tell(node: Watched, why: string | undefined): void {
     const isHealthy = why === undefined;
-    const atMs = performance.now();
+    const atMs = monotonicMs();
     if (node.told.isHealthy === isHealthy || atMs - node.told.atMs < quietMs) return;
     node.told = { isHealthy, atMs };
     onNodeChange?.(node.host, isHealthy, why ?? 'it answers and follows the chain');
@@ -80,7 +84,7 @@ function createPool(
   }
 
   async function askOnce(seen: Watched): Promise<boolean> {
-    const startedMs = performance.now();
+    const startedMs = monotonicMs();
     const newestWhenAsked = newestBlock(watched, expected());
     const silence = setTimeout(() => {
       seen.failure = `${seen.host} has not answered for ${SILENT_MS} ms`;
@@ -90,7 +94,7 @@ function createPool(
       seen.status = await seen.node.status();
       seen.newestWhenAsked = newestWhenAsked;
       seen.failure = undefined;
-      const elapsedMs = performance.now() - startedMs;
+      const elapsedMs = monotonicMs() - startedMs;
       seen.latencyMs = smooth(seen.latencyMs, elapsedMs);
       return true;
     } catch (error) {
@@ -101,14 +105,14 @@ function createPool(
     }
   }
 
-  async function askAllHow(stragglerMs: number): Promise<void> {
-    const answers = await untilEnough(watched.map(askHow), stragglerMs);
+  async function askAllHow(waitMs: number): Promise<void> {
+    const answers = await untilEnough(watched.map(askHow), waitMs);
     if (answers === 0) throw new Error(watched.map(({ failure }) => failure).join('; '));
   }
 
   /** Nodes of the chain, best first. Throws when there is none. */
   async function askable(): Promise<readonly Watched[]> {
-    if (ranked.length === 0) await askAllHow(STRAGGLER_MS);
+    if (ranked.length === 0) await askAllHow(stragglerMs);
     if (ranked.length === 0) throw new Error(whyNobody());
     return ranked;
   }
@@ -139,7 +143,7 @@ function createPool(
     },
 
     latestBlock: async () => {
-      await askAllHow(STRAGGLER_MS);
+      await askAllHow(stragglerMs);
       const newest = newestBlock(watched, expected());
       if (newest === undefined) throw new Error(whyNobody());
       return newest;
