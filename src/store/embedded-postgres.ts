@@ -24,6 +24,8 @@ export type EmbeddedPostgresOptions = {
   readonly folder: string;
   /** The folder of another server's initdb and postgres; default: those that npm installed. */
   readonly binaries?: string;
+  /** default: a free one; given, clients find a restarted server where it was */
+  readonly port?: number;
   /** Extra `name=value` server settings. */
   readonly settings?: readonly string[];
   /** Breaks off the start: what runs by then is ended, and the signal's reason thrown. */
@@ -164,13 +166,13 @@ type Server = {
 
 async function launch(
   postgres: string,
-  { folder, settings = [], signal }: EmbeddedPostgresOptions,
+  { folder, port: givenPort, settings = [], signal }: EmbeddedPostgresOptions,
   user: ServerUser,
 ): Promise<{ readonly server: Server; readonly urlOf: (database: string) => string }> {
   const password = readFileSync(passwordFileOf(folder), 'utf8').trim();
   const deadline = Date.now() + START_TIMEOUT_MS;
   for (;;) {
-    const port = await freePort();
+    const port = givenPort ?? (await freePort());
     const all = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', ...settings];
     const args = ['-D', folder, '-p', String(port), ...all.flatMap((setting) => ['-c', setting])];
     const child = user.spawn(postgres, args);

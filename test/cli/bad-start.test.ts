@@ -2,9 +2,9 @@
 // It does not wait for a server that is away: what manages it starts it again, and sees that it fails.
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { freePort } from '../../src/kit/lab/free-port.ts';
+import { startRedisServer } from '../../src/kit/lab/redis-server.ts';
 import { createDatabase } from '../support/databases.ts';
-import { freePort } from '../support/free-port.ts';
-import { startRedisServer } from '../support/redis-server.ts';
 import { startWorkerProcess } from './worker-process.ts';
 
 type Settings = Readonly<Record<string, string>>;

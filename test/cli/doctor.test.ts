@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
+import { startRedisServer } from '../../src/kit/lab/redis-server.ts';
 import { startPaper } from '../../src/paper/paper.ts';
 import { bareEnvironment } from '../support/child-environment.ts';
 import { administer, createDatabase } from '../support/databases.ts';
-import { startRedisServer } from '../support/redis-server.ts';
 
 type Check = {
   readonly name: string;

@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, inject, onTestFinished, test } from 'vitest';
+import { freePort } from '../../src/kit/lab/free-port.ts';
 import { setUpRoles } from '../../src/store/role-setup.ts';
 import { createDatabase } from '../support/databases.ts';
-import { freePort } from '../support/free-port.ts';
 import { asLogin, type Login } from '../support/logins.ts';
 import { exitOf } from '../support/router.ts';
 

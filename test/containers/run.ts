@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { environmentSchema } from '../../src/config.ts';
-import { freePort } from '../support/free-port.ts';
+import { freePort } from '../../src/kit/lab/free-port.ts';
 import { proveOneFill, submitExamples, untilFinal } from './orders.ts';
 import { createRun, type Environment, type Run } from './shell.ts';
 import {

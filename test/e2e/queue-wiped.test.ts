@@ -1,8 +1,8 @@
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { expect, inject, test } from 'vitest';
+import { type RedisServer, startRedisServer } from '../../src/kit/lab/redis-server.ts';
 import { randomIntents } from '../support/intents.ts';
-import { type RedisServer, startRedisServer } from '../support/redis-server.ts';
 import { startTestRouter, type TestRouter } from '../support/router.ts';
 import { expectTruth, OUTAGE_TEST_MS, SETTLE_MS, UNHURRIED } from './outage.ts';
 

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
+import { startRedisServer } from '../../src/kit/lab/redis-server.ts';
 import { randomIntents } from '../support/intents.ts';
-import { startRedisServer } from '../support/redis-server.ts';
 import { startTestRouter } from '../support/router.ts';
 import { expectTruth, OUTAGE_TEST_MS, SETTLE_MS, UNHURRIED } from './outage.ts';
 

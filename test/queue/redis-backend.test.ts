@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { freePort } from '../support/free-port.ts';
-import { startRedisServer } from '../support/redis-server.ts';
+import { freePort } from '../../src/kit/lab/free-port.ts';
+import { startRedisServer } from '../../src/kit/lab/redis-server.ts';
 import { exitOf } from '../support/router.ts';
 import { persist, useQueue } from './redis-use.ts';
 

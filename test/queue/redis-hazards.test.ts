@@ -1,9 +1,9 @@
 // A Redis that may lose jobs which it has acknowledged: refused in production, a warning in development.
 import { expect, test } from 'vitest';
+import { startRedisServer } from '../../src/kit/lab/redis-server.ts';
 import { hazardsIn } from '../../src/queue/redis-hazards.ts';
 import { startWorkerProcess } from '../cli/worker-process.ts';
 import { createDatabase } from '../support/databases.ts';
-import { startRedisServer } from '../support/redis-server.ts';
 import { useQueue } from './redis-use.ts';
 
 const EVICTS = /evicts keys.*maxmemory-policy allkeys-lru.*set noeviction/;

@@ -3,9 +3,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
+import { startRedisServer } from '../../src/kit/lab/redis-server.ts';
 import { chooseBackend } from '../../src/queue/backend.ts';
 import { createDatabase } from '../support/databases.ts';
-import { startRedisServer } from '../support/redis-server.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { persist, useBackend, useQueue } from './redis-use.ts';
 

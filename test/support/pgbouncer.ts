@@ -7,7 +7,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from './free-port.ts';
+import { freePort } from '../../src/kit/lab/free-port.ts';
 
 export type Pooler = AsyncDisposable & {
   /** The same database and login, through the pooler. */

@@ -1,8 +1,8 @@
 // Real topologies of Redis on loopback: a cluster of masters, and a master with a replica under sentinels.
 import { setTimeout as delay } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { freePort } from './free-port.ts';
-import { type RedisServer, startRedisServer } from './redis-server.ts';
+import { freePort } from '../../src/kit/lab/free-port.ts';
+import { type RedisServer, startRedisServer } from '../../src/kit/lab/redis-server.ts';
 
 const CLUSTER_SLOTS = 16_384;
 const FORM_TIMEOUT_MS = 20_000;

@@ -6,14 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { bringUpToDate } from '../../src/cli/bring-up-to-date.ts';
+import { startRedisServer } from '../../src/kit/lab/redis-server.ts';
 import { chooseBackend } from '../../src/queue/backend.ts';
 import { startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
-
 import { startCompileCache } from './compile-cache.ts';
 import { administer, urlOf } from './databases.ts';
 import { chooseLegs, type QueueKind } from './legs.ts';
 import { dropLogins, makeLogins } from './logins.ts';
-import { startRedisServer } from './redis-server.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
