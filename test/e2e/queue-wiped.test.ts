@@ -2,6 +2,7 @@ import { Redis } from 'ioredis';
 import pg from 'pg';
 import { expect, inject, test } from 'vitest';
 import { type RedisServer, startRedisServer } from '../../src/kit/lab/redis-server.ts';
+import { repeatTransient } from '../../src/store/batcher.ts';
 import { randomIntents } from '../support/intents.ts';
 import { startTestRouter, type TestRouter } from '../support/router.ts';
 import { expectTruth, OUTAGE_TEST_MS, SETTLE_MS, UNHURRIED } from './outage.ts';
@@ -45,7 +46,8 @@ async function wipeQueue(router: TestRouter, redis: RedisServer | undefined): Pr
       `SELECT format('bullmq.%I', tablename) AS name FROM pg_tables
        WHERE schemaname = 'bullmq' AND tablename NOT LIKE '%migration%'`,
     );
-    await client.query(`TRUNCATE ${rows.map(({ name }) => name).join(', ')}`);
+    // Its workers hold row locks in these tables: one of the two has to give way.
+    await repeatTransient(() => client.query(`TRUNCATE ${rows.map(({ name }) => name).join(', ')}`));
   } finally {
     await client.end();
   }
