@@ -5,13 +5,13 @@ import { v7 as uuidV7 } from 'uuid';
 import { type Intent, intentHash, parseIntent } from '../src/core/intent.ts';
 import { orderUuid, uuidV5 } from '../src/core/order-uuid.ts';
 import type { Fill } from '../src/core/ports.ts';
+import { MARKET_URN } from '../src/kit/bench/seed-shares.ts';
 import type { NewAttempt } from '../src/store/attempts.ts';
 import type { Database } from '../src/store/database.ts';
 import { recordOutcomes } from '../src/store/outcomes.ts';
 import { bookReport, type Cursor } from '../src/store/reconciling.ts';
 import { type NewOrder, recordOrders } from '../src/store/recording.ts';
 import { pick, type Random } from './measure.ts';
-import { MARKET_URN } from './seed-shares.ts';
 
 const OWNER = 'dydx1benchbenchbenchbenchbenchbenchbenchbench';
 const HEIGHT = 40_000_000;

@@ -2,6 +2,7 @@
 // and as a tenant's under row-level security, and by which plans. Exits 1 when a target is missed.
 import { sql } from 'kysely';
 import { wholeNumber } from '../src/cli/whole-number.ts';
+import { BUSIEST_TENANT } from '../src/kit/bench/seed-shares.ts';
 import { type Database, openDatabase } from '../src/store/database.ts';
 import { setUpRoles } from '../src/store/role-setup.ts';
 import { asTenant } from '../src/store/tenant.ts';
@@ -11,7 +12,6 @@ import { type CaseCounts, type QueryCase, queryCases } from './query-cases.ts';
 import { machineFacts, ms, printTable, sizesOf } from './report.ts';
 import { type BenchOptions, benchCommand, runBench } from './run.ts';
 import { DEFAULT_ORDERS, startSeeded } from './seed-orders.ts';
-import { BUSIEST_TENANT } from './seed-shares.ts';
 
 type Options = BenchOptions &
   CaseCounts & { readonly rounds: number; readonly plans: boolean; readonly json: boolean };

@@ -1,13 +1,13 @@
 // The source schema's four queries, as the router asks them: what is drawn for each call, and how long it may take.
 import type { OrderCursor } from '../src/core/order-cursor.ts';
 import { STATUSES } from '../src/core/status.ts';
+import { SEEDED_DAYS, SEEDED_UNTIL } from '../src/kit/bench/seed-rows.ts';
+import { BUSIEST_TENANT, MARKET_URN } from '../src/kit/bench/seed-shares.ts';
 import type { Database } from '../src/store/database.ts';
 import { countByStatus } from '../src/store/order-counts.ts';
 import { listActiveOrders, listOrders } from '../src/store/order-pages.ts';
 import { orderWithHistory } from '../src/store/order-story.ts';
 import { pick, type Random } from './measure.ts';
-import { SEEDED_DAYS, SEEDED_UNTIL } from './seed-rows.ts';
-import { BUSIEST_TENANT, MARKET_URN } from './seed-shares.ts';
 
 const DAY_MS = 86_400_000;
 /** As many as `router orders` shows. */

@@ -1,10 +1,7 @@
-// Fills a migrated database with orders: 90 days of them, of several tenants and markets, nearly all final, the active
-// ones among the newest. Reproducible: one seed, one set of rows (bench/seed-rows.ts).
+// The databases of benches that need orders to begin with: made once, kept under a name that tells what is in them.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { sql } from 'kysely';
-import { openDatabase } from '../src/store/database.ts';
-import { MAINTAINED } from '../src/store/roles.ts';
+import { planOf, type SeedOptions, seedOrders } from '../src/kit/bench/seed-orders.ts';
 import {
   type BenchServer,
   dropDatabasesLike,
@@ -15,52 +12,11 @@ import {
   startBenchServer,
 } from './database.ts';
 import { type BenchOptions, benchCommand, runBench } from './run.ts';
-import { insertSeeded, type SeedPlan } from './seed-rows.ts';
 
 export const DEFAULT_ORDERS = 2_000_000;
-const CHUNK_ORDERS = 20_000;
-const PROGRESS_EVERY = 200_000;
-/** Of the newest orders, how many may still be active: about four hours of them at 2 million in 90 days. */
-const RECENT_SHARE = 0.02;
-const MAX_RECENT = 4_000;
 const SOURCES = ['seed-rows.ts', 'seed-shares.ts'].map((file) =>
-  readFileSync(join(import.meta.dirname, file), 'utf8'),
+  readFileSync(join(import.meta.dirname, '..', 'src', 'kit', 'bench', file), 'utf8'),
 );
-
-export type SeedOptions = {
-  readonly orders: number;
-  readonly seed: number;
-  /** false: all are final; default true */
-  readonly hasActive?: boolean;
-};
-
-/** @param url a superuser's: triggers are switched off, for the history comes ready-made */
-export async function seedOrders(
-  url: string,
-  options: SeedOptions,
-  onProgress: (orders: number) => void = () => {},
-): Promise<void> {
-  const plan = planOf(options);
-  const db = openDatabase({ url, maxConnections: 1, isUnhurried: true });
-  try {
-    await db.connection().execute(async (session) => {
-      await sql`SET session_replication_role = replica`.execute(session);
-      for (let from = 1; from <= plan.orders; from += CHUNK_ORDERS) {
-        const to = Math.min(from + CHUNK_ORDERS - 1, plan.orders);
-        await insertSeeded(plan, from, to).execute(session);
-        if (to % PROGRESS_EVERY === 0) onProgress(to);
-      }
-      await sql.raw(`VACUUM (ANALYZE) ${MAINTAINED.join(', ')}`).execute(session);
-    });
-  } finally {
-    await db.destroy();
-  }
-}
-
-function planOf({ orders, seed, hasActive = true }: SeedOptions): SeedPlan {
-  const recent = hasActive ? Math.min(Math.ceil(orders * RECENT_SHARE), MAX_RECENT) : 0;
-  return { orders, seed, recent };
-}
 
 export type Seeded = { readonly server: BenchServer; readonly name: string; readonly url: string };
 

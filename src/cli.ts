@@ -20,6 +20,13 @@ function cursor(value: string): OrderCursor {
   return parsed;
 }
 
+/** The default stands only until the first one is given. */
+const wholeNumbers = (value: string, before: readonly number[]): readonly number[] => {
+  const number = wholeNumber(0, 100_000)(value);
+  return before === DEFAULT_RATES ? [number] : [...before, number];
+};
+const DEFAULT_RATES: readonly number[] = [100, 1_500];
+
 function instant(value: string): Date {
   const time = new Date(value);
   if (!/^\d{4}-\d\d-\d\d/.test(value) || Number.isNaN(time.getTime()))
@@ -231,6 +238,51 @@ program
   .option('--nodes <n>', 'validators that gossip, for DYDX_VALIDATOR_URLS', wholeNumber(1, 8), 1)
   .option('--data-dir <dir>', 'folder of its journal (default: nothing is kept)')
   .action(async (options) => (await import('./cli/paper.ts')).runPaper(options));
+
+program
+  .command('bench')
+  .description(
+    'measure the whole router on this machine, on servers of its own; status 1 when an order ends wrong',
+  )
+  .addOption(
+    new Option('--queue <kind>', 'where the queue lives').choices(['redis', 'postgres']).default('redis'),
+  )
+  .addOption(
+    new Option(
+      '--modes <mode...>',
+      'how orders are offered: one a job, 20 a job, rows at the door; none: no throughput',
+    )
+      .choices(['jobs', 'groups', 'recorded', 'none'])
+      .default(['jobs', 'groups', 'recorded']),
+  )
+  .option(
+    '--rates <n...>',
+    'orders/s at which latency is measured; 0: not at all',
+    wholeNumbers,
+    DEFAULT_RATES,
+  )
+  .option('--submitters <n>', 'how many submitter processes', wholeNumber(1, 16), 1)
+  .option('--seconds <n>', 'of each window', wholeNumber(1, 3_600), 20)
+  .option('--warm-up <n>', 'seconds before it', wholeNumber(0, 600), 8)
+  .option('--outstanding <n>', 'orders on their way at a time', wholeNumber(1, 100_000), 2_000)
+  .option('--existing <n>', 'repeat the first run on a database with so many orders', wholeNumber(0), 0)
+  .option('--baseline', 'measure what people use today in the same run (bench/baselines)', false)
+  .option('--block-ms <ms>', "of the paper exchange's blocks", wholeNumber(10, 60_000), 500)
+  .option('--seed <n>', "of the paper exchange's prices", wholeNumber(0, 2 ** 31 - 1), 1)
+  .option('--json', 'one JSON object, the last line of standard output', false)
+  .addHelpText(
+    'after',
+    '\nExamples:\n  npx router bench --baseline\n  npx router bench --modes jobs --rates 0 --seconds 60 --json\n  npx router bench --modes jobs --rates 0 --existing 5000000',
+  )
+  .action(async ({ modes, rates, warmUp, baseline, ...options }) => {
+    process.exitCode = await (await import('./cli/bench.ts')).runBench({
+      ...options,
+      modes: modes.filter((mode: string) => mode !== 'none'),
+      rates: rates.filter((rate: number) => rate > 0),
+      warmUpS: warmUp,
+      hasBaselines: baseline,
+    });
+  });
 
 try {
   if (existsSync('.env')) process.loadEnvFile('.env');

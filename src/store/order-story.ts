@@ -95,11 +95,20 @@ export type OrderStory = Omit<ToldOrder, 'cancels'>;
 
 const EVIDENCE_PAGE = 500;
 
-/** All orders with all that is known of them, in id order; each page in one snapshot. */
-export async function* everyEvidence(db: Database): AsyncGenerator<OrderStory[]> {
-  let after = '00000000-0000-0000-0000-000000000000';
+const LOWEST_ID = '00000000-0000-0000-0000-000000000000';
+
+/**
+ * All orders, or all of one tenant, with all that is known of them, in id order; each page in one snapshot.
+ * @param afterId only orders with a higher id: ids ascend with time
+ */
+export async function* everyEvidence(
+  db: Database,
+  tenantId?: string,
+  afterId = LOWEST_ID,
+): AsyncGenerator<OrderStory[]> {
+  let after = afterId;
   for (;;) {
-    const page = await inSnapshot(db, (trx) => evidencePage(trx, after));
+    const page = await inSnapshot(db, (trx) => evidencePage(trx, after, tenantId));
     const last = page.at(-1);
     if (last === undefined) return;
     yield page;
@@ -107,11 +116,16 @@ export async function* everyEvidence(db: Database): AsyncGenerator<OrderStory[]>
   }
 }
 
-async function evidencePage(trx: Transaction<DB>, after: string): Promise<OrderStory[]> {
+async function evidencePage(
+  trx: Transaction<DB>,
+  after: string,
+  tenantId: string | undefined,
+): Promise<OrderStory[]> {
   const orders = await trx
     .selectFrom('orders')
     .selectAll()
     .where('id', '>', after)
+    .$if(tenantId !== undefined, (query) => query.where('tenant_id', '=', tenantId ?? ''))
     .orderBy('id')
     .limit(EVIDENCE_PAGE)
     .execute();

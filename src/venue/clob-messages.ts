@@ -12,8 +12,17 @@ import {
   type VenueOrder,
 } from '../core/ports.ts';
 import { MAX_INTEGER } from '../core/quantize.ts';
+import { bytesField, stringField } from './protobuf.ts';
 
 export type ClobMessage = Parameters<InstanceType<typeof dydx.LocalWallet>['signTransaction']>[0][number];
+
+type Codec = { encode(value: object): { finish(): Uint8Array } };
+
+const CODECS: Readonly<Record<string, Codec>> = {
+  [dydx.TYPE_URL_MSG_PLACE_ORDER]: dydx.MsgPlaceOrder,
+  [dydx.TYPE_URL_MSG_CANCEL_ORDER]: dydx.MsgCancelOrder,
+  [dydx.TYPE_URL_BATCH_CANCEL]: dydx.MsgBatchCancel,
+};
 
 const SIGNED_FLAGS: readonly number[] = [SHORT_TERM, CONDITIONAL, LONG_TERM];
 
@@ -73,6 +82,13 @@ export function batchCancelMessage(batch: VenueBatchCancel): ClobMessage {
       goodTilBlock: batch.goodTilBlock,
     }),
   };
+}
+
+/** The message as it stands in a transaction, `google.protobuf.Any` around it. */
+export function encodeMessage({ typeUrl, value }: ClobMessage): Uint8Array {
+  const codec = CODECS[typeUrl];
+  if (codec === undefined) throw new Error(`no message of ours: ${typeUrl}`);
+  return Buffer.concat([stringField(1, typeUrl), bytesField(2, codec.encode(value).finish())]);
 }
 
 export function toOrderId({ owner, subaccountNumber, clientId, orderFlags, clobPairId }: OrderId) {

@@ -23,6 +23,8 @@ export type RedisServer = AsyncDisposable & {
   readonly port: number;
   /** of the newest process, also after its end */
   readonly pid: number;
+  /** One command without an answer that matters, such as FLUSHALL; throws when the server refuses it. */
+  readonly command: (...words: readonly string[]) => Promise<void>;
   /** SIGKILL; the folder stays, restart() goes on with it. */
   readonly kill: () => Promise<void>;
   /** Ends the process if it still runs (SIGTERM) and starts another one on the same port and folder. */
@@ -65,6 +67,7 @@ export async function startRedisServer(options: RedisServerOptions = {}): Promis
       get pid() {
         return child.pid ?? 0;
       },
+      command: (...words) => tell(port, words.join(' ')),
       kill: () => end(child, 'SIGKILL'),
       restart: async () => {
         if (isStopped) throw new Error('this redis-server was stopped, its folder is gone');
@@ -159,6 +162,21 @@ function answersPing(port: number): Promise<boolean> {
     socket.on('close', () => settle(false));
     socket.on('connect', () => socket.write('PING\r\n'));
     socket.on('data', (data) => settle(/^(\+PONG|-NOAUTH)/.test(data.toString())));
+  });
+}
+
+/** An inline command of the protocol. */
+function tell(port: number, line: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', reject);
+    socket.on('connect', () => socket.write(`${line}\r\n`));
+    socket.on('data', (data) => {
+      const answer = data.toString();
+      socket.destroy();
+      if (answer.startsWith('-')) reject(new Error(`redis-server: ${answer.trim()}`));
+      else resolve();
+    });
   });
 }
 

@@ -7,8 +7,8 @@ import { basename } from 'node:path';
 export type WorkerProcess = {
   readonly name: string;
   readonly pid: number;
-  /** Resolves when it has said so; rejects with its last line when it ended before. */
-  readonly ready: Promise<void>;
+  /** What it sent when it was ready; rejects with its last line when it ended before. */
+  readonly ready: Promise<unknown>;
   /** its signal or exit code; never rejects */
   readonly ended: Promise<string | number>;
   readonly hasEnded: () => boolean;
@@ -53,8 +53,8 @@ export function startWorkerProcess({ args, env, logFile, cwd }: WorkerSpec): Wor
     child.on('error', (error) => child.pid === undefined && resolve(error.message));
   });
   void ended.then(() => running.delete(child));
-  const ready = new Promise<void>((resolve, reject) => {
-    child.once('message', () => resolve());
+  const ready = new Promise<unknown>((resolve, reject) => {
+    child.once('message', resolve);
     void ended.then((how) =>
       reject(new Error(`${name} ended before it was ready (${how}): ${lastLine(logFile)}`)),
     );

@@ -2,7 +2,7 @@
 // history, all of it from (seed, n), so that one seed gives the same rows wherever and in whatever chunks it runs.
 // The rows are those that the triggers and the use cases would have written; the CHECK constraints are not off.
 import { type RawBuilder, sql } from 'kysely';
-import { rowsAs } from '../src/store/rows.ts';
+import { rowsAs } from '../../store/rows.ts';
 import { MARKET_URN, TENANT_URN } from './seed-shares.ts';
 
 export type SeedPlan = {
