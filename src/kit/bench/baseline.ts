@@ -49,6 +49,8 @@ export async function runBaseline(
     VALIDATOR_URL: exchange.url,
     INDEXER_URL: exchange.url,
     CONCURRENCY: String(options.concurrency),
+    // Of its poller: at a hundred it misses fills above a hundred a second.
+    POLL_LIMIT: '1000',
   };
   onStage(`${name}: starting`);
   const worker = site.startProgram([baselineProgram('worker'), name], env);
