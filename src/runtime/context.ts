@@ -33,6 +33,9 @@ export type Service = {
   readonly checks?: readonly Check[];
 };
 
+/** The others look at whole tables now and then. */
+const BY_KEY: ReadonlySet<string> = new Set(['submitter', 'reconciler']);
+
 /** Opens nothing yet but pools; `requireSchema` is the first question to the database. */
 function createContext(component: string, config: Config, secrets: Secrets, metrics: Metrics): Context {
   const { databaseUrl, databaseDirectUrl, redisUrl } = secrets;
@@ -53,6 +56,7 @@ function createContext(component: string, config: Config, secrets: Secrets, metr
   const db = openDatabase({
     url: databaseUrl,
     isPooled: isPooled(secrets),
+    isByKey: BY_KEY.has(component),
     maxConnections: config.DATABASE_MAX_CONNECTIONS,
     applicationName: `dydx-order-router ${component}`,
     onError: outages.database.failed,

@@ -69,9 +69,10 @@ export async function startAttempts(
     { id: 'uuid', next_wake_at: 'timestamptz', ...ATTEMPT_COLUMNS },
     attempts.map((attempt) => ({ id: attempt.id, next_wake_at: attempt.wakeAt, ...attemptRow(attempt) })),
   );
+  const ids = attempts.map(({ id }) => id);
   const result = await sql<{ tx_hash: string; attempt: number }>`/* prepared: start_attempts */
     WITH d AS MATERIALIZED (SELECT DISTINCT ON (id) * FROM ${rows} ORDER BY id, good_til_block DESC, nonce DESC),
-    l AS MATERIALIZED (SELECT o.id FROM orders o JOIN d ON d.id = o.id ORDER BY o.id FOR NO KEY UPDATE OF o),
+    l AS MATERIALIZED (SELECT id FROM orders WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE),
     u AS (
       UPDATE orders o SET
         good_til_block = d.good_til_block,
@@ -83,7 +84,8 @@ export async function startAttempts(
         trigger_subticks = d.trigger_subticks, nonce = d.nonce,
         tx_hash = d.tx_hash, next_wake_at = d.next_wake_at
       FROM l JOIN d ON d.id = l.id
-      WHERE o.id = l.id AND o.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED') AND o.cancel_requested_at IS NULL
+      WHERE o.id = l.id AND o.id = ANY(${ids}::uuid[])
+        AND o.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED') AND o.cancel_requested_at IS NULL
         AND (
           o.attempt_count = 0
           OR (
@@ -113,17 +115,19 @@ export type Resend = { readonly id: string; readonly attempt: number; readonly r
 /** Counts a repeat before its bytes leave. @returns the ids that may be sent: a second claimer gets none. */
 export async function startResends(db: Database, resends: readonly Resend[]): Promise<Set<string>> {
   const rows = rowsAs('d', { id: 'uuid', attempt: 'int2', retryCount: 'int4' }, resends);
+  const ids = resends.map(({ id }) => id);
   const result = await sql<{ id: string }>`/* prepared: start_resends */
     WITH d AS MATERIALIZED (SELECT id, attempt, "retryCount" AS retry_count FROM ${rows}),
-    l AS MATERIALIZED (SELECT o.id FROM orders o JOIN d ON d.id = o.id ORDER BY o.id FOR NO KEY UPDATE OF o),
+    l AS MATERIALIZED (SELECT id FROM orders WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE),
     u AS (
       UPDATE orders o SET retry_count = o.retry_count + 1 FROM l JOIN d ON d.id = l.id
-      WHERE o.id = l.id AND o.retry_count = d.retry_count AND o.cancel_requested_at IS NULL
+      WHERE o.id = l.id AND o.id = ANY(${ids}::uuid[]) AND o.retry_count = d.retry_count AND o.cancel_requested_at IS NULL
         AND o.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED') AND o.included_height IS NULL AND o.dead_height IS NULL
       RETURNING o.id
     )
     UPDATE order_attempts a SET transmissions = a.transmissions + 1
-    FROM d JOIN u ON u.id = d.id WHERE a.order_id = d.id AND a.attempt = d.attempt AND a.included_height IS NULL
+    FROM d JOIN u ON u.id = d.id
+    WHERE a.order_id = d.id AND a.order_id = ANY(${ids}::uuid[]) AND a.attempt = d.attempt AND a.included_height IS NULL
     RETURNING a.order_id AS id`.execute(db);
   return new Set(result.rows.map((row) => row.id));
 }

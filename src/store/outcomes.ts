@@ -51,6 +51,7 @@ export async function recordOutcomes(
     },
     outcomes.map(outcomeRow),
   );
+  const ids = outcomes.map(({ id }) => id);
   await sql`/* prepared: record_outcomes */
     WITH d AS MATERIALIZED (
       SELECT DISTINCT ON (id, attempt) *, array_position(${STRENGTH}, outcome) AS strength,
@@ -58,13 +59,13 @@ export async function recordOutcomes(
       FROM ${rows} ORDER BY id, attempt, array_position(${STRENGTH}, outcome) DESC
     ),
     l AS MATERIALIZED (
-      SELECT o.id, o.status FROM orders o WHERE o.id IN (SELECT id FROM d) ORDER BY o.id FOR NO KEY UPDATE
+      SELECT o.id, o.status FROM orders o WHERE o.id = ANY(${ids}::uuid[]) ORDER BY o.id FOR NO KEY UPDATE
     ),
     a AS (
       UPDATE order_attempts x SET outcome = d.outcome, codespace = d.codespace, code = d.code,
         log = nullif(d.log, ''), answered_at = d.answered_at
       FROM d JOIN l ON l.id = d.id
-      WHERE x.order_id = d.id AND x.attempt = d.attempt
+      WHERE x.order_id = d.id AND x.attempt = d.attempt AND x.order_id = ANY(${ids}::uuid[])
         -- The attempts of a final order are evidence: a late answer does not rewrite them.
         AND l.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')
         AND d.strength >= coalesce(array_position(${STRENGTH}, x.outcome), 0)
@@ -109,7 +110,7 @@ export async function recordOutcomes(
         WHEN j.attempt = o.attempt_count AND j.is_stored THEN j.next_wake_at
         ELSE o.next_wake_at
       END
-    FROM j WHERE o.id = j.id`.execute(db);
+    FROM j WHERE o.id = j.id AND o.id = ANY(${ids}::uuid[])`.execute(db);
   return outcomes.map(() => undefined);
 }
 
@@ -141,14 +142,15 @@ export type NeverSent = {
 /** Ends orders of which nothing was ever signed. @returns the ids that it ended */
 export async function endNeverSent(db: Database, orders: readonly NeverSent[]): Promise<Set<string>> {
   const columns = { id: 'uuid', status: 'order_status', reason: 'text', resolution: 'jsonb' } as const;
+  const ids = orders.map(({ id }) => id);
   const result = await sql<{ id: string }>`
     WITH d AS MATERIALIZED (SELECT * FROM ${rowsAs('d', columns, orders)}),
-    l AS MATERIALIZED (SELECT o.id FROM orders o JOIN d ON d.id = o.id ORDER BY o.id FOR NO KEY UPDATE OF o)
+    l AS MATERIALIZED (SELECT id FROM orders WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE)
     UPDATE orders o SET status = d.status, status_reason = left('never sent: ' || d.reason, 255),
       error_message = d.reason, resolution = d.resolution, next_wake_at = NULL,
       cancelled_at = CASE WHEN d.status = 'CANCELLED' THEN clock_timestamp() END
     FROM l JOIN d ON d.id = l.id
-    WHERE o.id = l.id AND o.status = 'PENDING' AND o.attempt_count = 0
+    WHERE o.id = l.id AND o.id = ANY(${ids}::uuid[]) AND o.status = 'PENDING' AND o.attempt_count = 0
     RETURNING o.id`.execute(db);
   return new Set(result.rows.map((row) => row.id));
 }

@@ -75,10 +75,14 @@ export type VenueReport = {
   readonly lastFillId: string | null;
   /** all fills up to this block have been read; undefined while more pages follow */
   readonly height: number | undefined;
+  /** They follow on the cursor's last fill without it, on a page of their own: none of them can have been booked. */
+  readonly isFollowing?: boolean;
 };
 
 export type Booked = Reconciled & {
   readonly cursor: Cursor;
+  /** Some of what follows was booked before: others have been put in before it. Nothing but the new fills is booked. */
+  readonly isShifted: boolean;
   /** more dead orders wait than one transaction settles */
   readonly hasMore: boolean;
 };
@@ -86,12 +90,14 @@ export type Booked = Reconciled & {
 /** @returns undefined when another run was faster: read again from the cursor */
 export async function bookReport(
   db: Database,
-  report: VenueReport,
+  read: VenueReport,
   marginBlocks: number,
 ): Promise<Booked | undefined> {
   return db.transaction().execute(async (trx) => {
-    if (!(await lockCursor(trx, report.cursor))) return undefined;
-    const fills = await notYetBooked(trx, report.fills);
+    if (!(await lockCursor(trx, read.cursor))) return undefined;
+    const fills = await notYetBooked(trx, read.fills);
+    const isShifted = read.isFollowing === true && fills.length < read.fills.length;
+    const report = isShifted ? { ...read, ...placeOf(read.cursor), height: undefined } : read;
     const orders = await lockOrders(trx, report, fills, marginBlocks);
     const { startHeight } = report.cursor;
     const result = reconcile({ fills, orders, startHeight, height: report.height, marginBlocks });
@@ -101,8 +107,12 @@ export async function bookReport(
     await applyChanges(trx, result.settled);
     await settleNonces(trx, result);
     const cursor = await moveCursor(trx, report);
-    return { ...result, cursor, hasMore: orders.length >= MAX_SETTLED };
+    return { ...result, cursor, isShifted, hasMore: orders.length >= MAX_SETTLED };
   });
+}
+
+function placeOf({ fillsRead, lastFillId }: Cursor): Pick<VenueReport, 'fillsRead' | 'lastFillId'> {
+  return { fillsRead, lastFillId };
 }
 
 async function lockCursor(trx: Transaction<DB>, cursor: Cursor): Promise<boolean> {
@@ -335,7 +345,7 @@ async function applyChanges(trx: Transaction<DB>, changes: readonly Change[]): P
       late_fill_at = CASE WHEN d.is_late THEN clock_timestamp() ELSE o.late_fill_at END,
       next_wake_at = CASE WHEN d.resolution IS NULL THEN o.next_wake_at END
     FROM d
-    WHERE o.id = d.id AND o.status = d.from_status AND o.filled_size = d.from_filled_size
+    WHERE o.id = d.id AND o.id = ANY(${rows.map(({ id }) => id)}::uuid[]) AND o.status = d.from_status AND o.filled_size = d.from_filled_size
       -- A settlement names a block: whatever was signed beyond it is not dead.
       AND (d.fill_id IS NOT NULL OR coalesce(o.good_til_block, o.dead_height) <= d.height)`.execute(trx);
   if (numAffectedRows !== BigInt(changes.length)) {

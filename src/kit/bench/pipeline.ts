@@ -16,7 +16,7 @@ import { coreCount, cpuSecondsOf, machineCpuSeconds } from './cpu.ts';
 import { startExchange } from './exchange.ts';
 import { type Buckets, bucketsOf, quantileOf, sumOf } from './histogram.ts';
 import type { LoadMode, LoadSpec } from './load-process.ts';
-import { broadcastsOf, countRequests, type Requests } from './requests.ts';
+import { countOrders, countRequests, type Requests } from './requests.ts';
 
 export type PipelineOptions = {
   readonly mode: LoadMode;
@@ -53,7 +53,7 @@ export type PipelineFigures = {
   readonly cpu_ms_per_order: Readonly<Record<string, number>>;
   /** share of all cores that was idle, and that was used by processes which are not ours */
   readonly cores: { readonly idle: number; readonly foreign: number };
-  /** placements that left, by the exchange's count, per order that reached it in the window */
+  /** placements that left, by the exchange's count, per order; of the whole run, in which every order ends */
   readonly round_trips_per_order: number;
   readonly requests_per_order: Readonly<Record<string, number>>;
   readonly commits_per_order: number;
@@ -221,7 +221,6 @@ async function figuresOf(db: Database, before: Sample, after: Sample) {
       (after.requests[name] ?? 0) - (before.requests[name] ?? 0),
     ]),
   );
-  const arrived = broadcastsOf(requests);
   const send = (share: number) => quantileOf(before.sends, after.sends, share);
   return {
     window_s: round(seconds, 2),
@@ -234,7 +233,6 @@ async function figuresOf(db: Database, before: Sample, after: Sample) {
     },
     cpu_ms_per_order: mapValues({ ...cpu, all: ours }, (value) => round((value * 1_000) / orders, 4)),
     cores: { idle: round(1 - machine / cores, 3), foreign: round(Math.max(0, machine - ours) / cores, 3) },
-    round_trips_per_order: round(arrived / orders, 3),
     requests_per_order: mapValues(requests, (value) => round(value / orders, 4)),
     commits_per_order: round((after.commits - before.commits) / orders, 4),
   };
@@ -276,6 +274,7 @@ async function check(db: Database, exchangeUrl: string, afterId: string) {
     ...mismatched.map(({ order, what }) => `mismatched ${order}: ${what}`),
   ];
   return {
+    round_trips_per_order: round((await countOrders(exchangeUrl)) / orders, 4),
     orders_checked: orders,
     wrong: unproven.length + mismatched.length + active + refused,
     findings: findings.slice(0, SHOWN_FINDINGS),
