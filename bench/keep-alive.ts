@@ -33,7 +33,9 @@ export async function openConnection(url: URL): Promise<Connection> {
     const body = bodyOf(received);
     if (body === undefined) return;
     received = '';
-    waiting?.resolve(body);
+    const answered = waiting;
+    waiting = undefined;
+    answered?.resolve(body);
   });
   socket.on('error', () => socket.destroy());
   socket.on('close', () => waiting?.reject(new Error('the exchange closed the connection')));

@@ -9,6 +9,10 @@ export type PaperCommand = {
   readonly dataDir?: string;
   /** validators in front of the one chain, 1 to 8 */
   readonly nodes?: number;
+  readonly gossipBlocks?: number;
+  readonly indexerLagBlocks?: number;
+  readonly indexerCacheMs?: number;
+  readonly trustsSignatures?: boolean;
 };
 
 export async function runPaper(options: PaperCommand): Promise<void> {

@@ -1,16 +1,16 @@
 // The indexer's ids, computed before anything is sent, so that a fill can be matched to its order.
 // Source: v4-chain indexer/packages/postgres/src/helpers/uuid.ts and stores/{subaccount,order,fill}-table.ts.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 const NAMESPACE = Buffer.from('0f9da948a6fb4c459edc4685c3f3317d', 'hex');
 
 /** RFC 9562 version 5 (sha1, name-based) in dYdX's namespace. */
 export function uuidV5(name: string | Uint8Array): string {
-  const hash = createHash('sha1').update(NAMESPACE).update(name).digest().subarray(0, 16);
-  hash.writeUInt8((hash.readUInt8(6) & 0x0f) | 0x50, 6);
-  hash.writeUInt8((hash.readUInt8(8) & 0x3f) | 0x80, 8);
-  const hex = hash.toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  const named = Buffer.concat([NAMESPACE, typeof name === 'string' ? Buffer.from(name, 'utf8') : name]);
+  const hex = hash('sha1', named, 'hex');
+  // The version in place of the 13th digit, the variant in the upper half of the 17th.
+  const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
 export function subaccountUuid(owner: string, subaccountNumber: number): string {

@@ -19,6 +19,10 @@ export type PaperOptions = {
   readonly chainId?: string;
   /** how many blocks the indexer is behind, default 0 */
   readonly indexerLagBlocks?: number;
+  /** every signature counts as right: a third of the work less, for load tests; default false */
+  readonly trustsSignatures?: boolean;
+  /** for so long the same question gets the same answer; the venue's is 1000, default 0 */
+  readonly indexerCacheMs?: number;
   /** 1 (default) to 8; node 0 is the proposer's own */
   readonly nodes?: number;
   /** blocks until what one node accepts reaches the others; default 0 = at once */
@@ -47,6 +51,8 @@ const DEFAULTS = {
   seed: 1,
   chainId: 'dydx-paper-1',
   indexerLagBlocks: 0,
+  trustsSignatures: false,
+  indexerCacheMs: 0,
   nodes: 1,
   gossipBlocks: 0,
   rateLimit: DEFAULT_RATE_LIMIT,
@@ -71,6 +77,7 @@ export function resolveOptions(options: PaperOptions): Settings {
   demandInteger('nodes', settings.nodes, 1, MAX_NODES);
   demandInteger('gossipBlocks', settings.gossipBlocks, 0);
   demandInteger('indexerLagBlocks', settings.indexerLagBlocks, 0);
+  demandInteger('indexerCacheMs', settings.indexerCacheMs, 0);
   demandInteger('maxLeverage', settings.maxLeverage, 1);
   for (const { limit, blocks } of [settings.rateLimit, ...settings.statefulRateLimits]) {
     demandInteger('limit', limit, 0);

@@ -2,11 +2,13 @@
 // control under /paper) over one chain. Every request is answered from one consistent state: faces run to the end in
 // one turn.
 import { type Chain, createChain } from './blocks/chain.ts';
+import { createAnswerCache } from './faces/answer-cache.ts';
 import { answerControl } from './faces/control-face.ts';
 import { type Controls, createControls } from './faces/controls.ts';
-import { createFaults, type Faults } from './faces/faults.ts';
+import { createFaults, FaultHeaderError, type Faults } from './faces/faults.ts';
 import { type Exchange, readBody, sendErrors } from './faces/http-reply.ts';
 import { answerIndexer } from './faces/indexer-face.ts';
+import { createRequestCounts } from './faces/request-counts.ts';
 import { type Served, serve } from './faces/serve.ts';
 import { answerRpc } from './faces/validator-face.ts';
 import { createNetwork } from './node/network.ts';
@@ -32,11 +34,15 @@ export type Paper = AsyncDisposable & {
   readonly setBalance: Controls['setBalance'];
   readonly addAuthenticator: Controls['addAuthenticator'];
   readonly faults: Pick<Faults, 'add' | 'clear' | 'list'>;
+  /** by RPC method and indexer path, since the start */
+  readonly requests: () => Readonly<Record<string, number>>;
   readonly close: () => Promise<void>;
 };
 
 /** Node 0 at /, node k also at /nodes/k. */
-function nodeAt(nodes: readonly PaperNode[], pathname: string): PaperNode | undefined {
+function nodeAt(nodes: readonly PaperNode[], target: string): PaperNode | undefined {
+  if (target === '/') return nodes[0];
+  const [pathname = ''] = target.split('?', 1);
   if (pathname === '/') return nodes[0];
   const index = /^\/nodes\/(\d+)\/?$/.exec(pathname)?.[1];
   return index === undefined ? undefined : nodes[Number(index)];
@@ -71,6 +77,7 @@ export async function startPaper(options: PaperOptions = {}): Promise<Paper> {
   const journal: Journal = dataDir === undefined ? NO_JOURNAL : openJournal(dataDir, chainId, seed, log);
   const chain = createChain({
     chainId,
+    trustsSignatures: settings.trustsSignatures,
     seed,
     limits: { equityTiers: settings.equityTiers, maxLeverage: settings.maxLeverage },
     startQuoteQuantums: toQuoteQuantums(settings.startUsdc),
@@ -82,19 +89,24 @@ export async function startPaper(options: PaperOptions = {}): Promise<Paper> {
     gossipBlocks: settings.gossipBlocks,
     limits: { shortTerm: settings.rateLimit, stateful: settings.statefulRateLimits },
   });
-  const faults = createFaults(seed);
+  const faults = createFaults(seed, () => chain.ledger.height);
+  const requests = createRequestCounts();
   const controls = createControls(chain, network);
   const indexerHeight = createIndexerHeight(chain, faults, settings.indexerLagBlocks);
   const truth = (owner?: string): Truth => tellTruth(chain, network.pendingOrders(), indexerHeight(), owner);
-  const deps = { chain, network, controls, faults, truth, indexerHeight, blockMs };
+  const { now } = settings;
+  const cache = createAnswerCache(settings.indexerCacheMs, now);
+  const deps = { chain, network, controls, faults, requests, cache, truth, indexerHeight, blockMs, now };
 
   const answer = async (exchange: Exchange): Promise<void> => {
     const { request } = exchange;
     const body = await readBody(request);
     if (body === undefined) return sendErrors(exchange, 413, 'the body is larger than 1 MiB');
-    const url = new URL(request.url ?? '/', 'http://paper');
-    const node = request.method === 'POST' ? nodeAt(network.nodes, url.pathname) : undefined;
+    const target = request.url ?? '/';
+    // Before anything is parsed: most of what comes in is for a node.
+    const node = request.method === 'POST' ? nodeAt(network.nodes, target) : undefined;
     if (node) return answerRpc(deps, node, exchange, body);
+    const url = new URL(target, 'http://paper');
     if (url.pathname.startsWith('/v4/')) return answerIndexer(deps, exchange, url);
     if (url.pathname.startsWith('/paper/')) return answerControl(deps, exchange, url, body);
     sendErrors(exchange, 404, `no such route: ${request.method} ${url.pathname}`);
@@ -102,7 +114,14 @@ export async function startPaper(options: PaperOptions = {}): Promise<Paper> {
 
   let server: Served;
   try {
-    server = await serve(answer, settings);
+    server = await serve(
+      (exchange) =>
+        answer(exchange).catch((error: unknown) => {
+          if (!(error instanceof FaultHeaderError)) throw error;
+          sendErrors(exchange, 400, error.message);
+        }),
+      settings,
+    );
   } catch (error) {
     journal.close();
     throw error;
@@ -132,6 +151,7 @@ export async function startPaper(options: PaperOptions = {}): Promise<Paper> {
     setMarket: controls.setMarket,
     setBalance: controls.setBalance,
     addAuthenticator: controls.addAuthenticator,
+    requests: requests.list,
     faults: { add: faults.add, clear: faults.clear, list: faults.list },
     close,
     [Symbol.asyncDispose]: close,

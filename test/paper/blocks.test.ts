@@ -44,6 +44,28 @@ test('an IOC takes what is there and drops the rest', async () => {
   expect(paper.truth().fills.length).toBeGreaterThan(5);
 });
 
+test('an order without collateral for its match is answered with code 0 and is gone', async () => {
+  await using paper = await startTestPaper();
+  const trader = await createTrader(paper, 'poor');
+  // A hundredth of a BTC is worth 600 dollars, 30 of which are needed.
+  paper.setBalance({ owner: trader.owner, usdc: '35' });
+  const resting = await trader.place({ subticks: LOW, quantums: steps(1_000) });
+  const affordable = await trader.place();
+  const beyond = await trader.place();
+  expect([resting.code, affordable.code, beyond.code]).toEqual([0, 0, 0]);
+  paper.produceBlock();
+  const removals = paper.truth().orders.map(({ live, removal, filled_size }) => [live, removal, filled_size]);
+  expect(removals).toEqual([
+    [true, undefined, '0'],
+    [false, 'FULLY_FILLED', '0.01'],
+    [false, 'UNDERCOLLATERALIZED', '0'],
+  ]);
+  // What makes the position smaller needs none.
+  expect((await trader.place({ side: 'SELL', subticks: LOW, timeInForce: IOC })).code).toBe(0);
+  paper.produceBlock();
+  expect(paper.truth().fills.map(({ side }) => side)).toEqual(['BUY', 'SELL']);
+});
+
 test('two users trade with each other: one event, two fills, maker rebate and taker fee', async () => {
   await using paper = await startTestPaper();
   const maker = await createTrader(paper, 'maker');

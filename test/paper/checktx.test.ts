@@ -242,6 +242,19 @@ test('a wrong chain id, account number, key or byte is unauthorized or no transa
   expect(paper.truth().orders).toEqual([]);
 });
 
+test('in the mode for load tests a wrong signature passes, a foreign key does not', async () => {
+  await using paper = await startTestPaper({ trustsSignatures: true });
+  const trader = await createTrader(paper, 'believed');
+  const other = await createTrader(paper, 'somebody else');
+  const message = [trader.placement({ clientId: 1 })];
+  expect(await broadcast(paper.url, await trader.signed(message, { accountNumber: 3 }))).toMatchObject({
+    result: { code: 0 },
+  });
+  expect(await broadcast(paper.url, await other.signed(message))).toMatchObject({
+    result: { codespace: 'sdk', code: 4 },
+  });
+});
+
 test('the block rate limit counts refused attempts and lets go after its window', async () => {
   await using paper = await startTestPaper({ rateLimit: { limit: 4, blocks: 2 } });
   const trader = await createTrader(paper, 'fast');

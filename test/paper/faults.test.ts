@@ -1,7 +1,7 @@
 // Injected faults: what the client sees, and what really happened meanwhile.
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
-import type { Fault } from '../../src/paper/faces/faults.ts';
+import type { Fault } from '../../src/paper/faces/fault-schema.ts';
 import { truthSchema } from '../../src/paper/truth.ts';
 import { broadcast, getJson, rpc } from './ask.ts';
 import { createTrader, IOC, LOW, startTestPaper } from './trader.ts';

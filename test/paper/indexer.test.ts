@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { fillUuid, orderUuid, subaccountUuid } from '../../src/core/order-uuid.ts';
 import { getJson } from './ask.ts';
-import { createTrader, IOC, LOW, startTestPaper, steps } from './trader.ts';
+import { createClock, createTrader, IOC, LOW, startTestPaper, steps } from './trader.ts';
 
 type Fills = {
   fills: { id: string; createdAtHeight: string }[];
@@ -109,6 +109,36 @@ test('an order that ended unfilled is a 404, and so is one that was never seen',
   });
   expect((await getJson(`${paper.url}/v4/orders/${trader.uuid(999)}`)).status).toBe(404);
   expect((await getJson(`${paper.url}/v4/orders/not-a-uuid`)).status).toBe(400);
+});
+
+test('a completely filled IOC is now and then listed as BEST_EFFORT_CANCELED', async () => {
+  await using paper = await startTestPaper();
+  const trader = await createTrader(paper, 'late removal');
+  const shown = new Set<unknown>();
+  for (let count = 0; count < 40; count++) await trader.place({ quantums: steps(1), timeInForce: IOC });
+  paper.produceBlock();
+  for (const { id, removal } of paper.truth().orders) {
+    const { body } = await getJson(`${paper.url}/v4/orders/${id}`);
+    expect([removal, body['totalFilled']]).toEqual(['FULLY_FILLED', '0.0001']);
+    shown.add(body['status']);
+  }
+  expect(shown).toEqual(new Set(['FILLED', 'BEST_EFFORT_CANCELED']));
+});
+
+test('the same question within a second can get the same answer, but for a single order', async () => {
+  const clock = createClock();
+  const startMs = clock.now();
+  await using paper = await startTestPaper({ indexerCacheMs: 1_000, now: clock.now });
+  const trader = await createTrader(paper, 'cached');
+  const height = async (query = '') => (await getJson(`${paper.url}/v4/height${query}`)).body['height'];
+  expect(await height()).toBe('1');
+  const { id } = await trader.place({ subticks: LOW, goodTilBlock: 2 });
+  expect((await getJson(`${paper.url}/v4/orders/${id}`)).status).toBe(200);
+  paper.produceBlock();
+  expect((await getJson(`${paper.url}/v4/orders/${id}`)).status).toBe(404);
+  expect([await height(), await height('?other=1')]).toEqual(['1', '2']);
+  clock.setMs(startMs + 1_000);
+  expect(await height()).toBe('2');
 });
 
 test('pages ascend by event and add up; without a page the newest comes first', async () => {

@@ -4,7 +4,7 @@
 import type { Side } from '../../core/status.ts';
 import type { PaperMarket } from '../markets.ts';
 import type { PaperOrder } from '../state/ledger.ts';
-import { type Level, type Levels, syntheticLevels } from '../synthetic.ts';
+import { type Level, type Levels, midSubticks, syntheticLevels } from '../synthetic.ts';
 import type { PlaceOrder } from '../wire/message.ts';
 
 /** What a node keeps of a short-term placement: enough to judge a replacement. */
@@ -31,6 +31,8 @@ export type Book = {
   readonly users: Readonly<Record<Side, Resting[]>>;
   levels: Levels;
   levelsHeight: number;
+  oracleSubticks: bigint;
+  oracleHeight: number;
 };
 
 export type Match = {
@@ -42,10 +44,20 @@ export type MatchOutcome = {
   readonly matches: readonly Match[];
   readonly selfTraded: readonly Resting[];
   readonly remaining: bigint;
+  /** the taker may take no more, whatever the book holds */
+  readonly isBarred: boolean;
 };
 
 export function createBook(market: PaperMarket, seed: number): Book {
-  return { market, seed, users: { BUY: [], SELL: [] }, levels: { BUY: [], SELL: [] }, levelsHeight: -1 };
+  return {
+    market,
+    seed,
+    users: { BUY: [], SELL: [] },
+    levels: { BUY: [], SELL: [] },
+    levelsHeight: -1,
+    oracleSubticks: 0n,
+    oracleHeight: -1,
+  };
 }
 
 export function opposite(side: Side): Side {
@@ -59,6 +71,15 @@ export function refreshLevels(book: Book, height: number): Levels {
     book.levelsHeight = height;
   }
   return book.levels;
+}
+
+/** Computed once a height: every match asks for it. */
+export function oracleOf(book: Book, height: number): bigint {
+  if (book.oracleHeight !== height) {
+    book.oracleSubticks = midSubticks(book.seed, book.market, height);
+    book.oracleHeight = height;
+  }
+  return book.oracleSubticks;
 }
 
 /** Math.min for bigints. */
@@ -119,6 +140,7 @@ export function matchTaker(
     readonly quantums: bigint;
   },
   height: number,
+  mayTake: (quantums: bigint) => boolean,
 ): MatchOutcome {
   const makerSide = opposite(taker.side);
   const users = book.users[makerSide];
@@ -126,6 +148,9 @@ export function matchTaker(
   const matches: Match[] = [];
   const selfTraded: Resting[] = [];
   let remaining = taker.quantums;
+  let isBarred = false;
+  // Once for all of it, which is enough for nearly everybody; match by match only for the others.
+  const isFree = mayTake(taker.quantums);
   while (remaining > 0n) {
     const user = users[0];
     const level = bestLevel(levels);
@@ -140,6 +165,8 @@ export function matchTaker(
     }
     const available = isUserFirst ? user.remaining : (level?.quantums ?? 0n);
     const quantums = smaller(available, remaining);
+    isBarred = !isFree && !mayTake(taker.quantums - remaining + quantums);
+    if (isBarred) break;
     remaining -= quantums;
     matches.push({ maker: isUserFirst ? user : undefined, quantums, subticks: best.subticks });
     if (isUserFirst) {
@@ -149,7 +176,7 @@ export function matchTaker(
       level.quantums -= quantums;
     }
   }
-  return { matches, selfTraded, remaining };
+  return { matches, selfTraded, remaining, isBarred };
 }
 
 /** Users' orders that the moved synthetic book has run into: each fills as maker, at its own price. */

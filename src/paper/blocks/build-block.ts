@@ -2,6 +2,7 @@
 // transactions of its mempool, then expiry by time and the triggers of conditional orders (x/clob abci.go). Nothing is
 // changed here but the view that the block's own transactions are judged by.
 import type { Side } from '../../core/status.ts';
+import type { Signing } from '../state/authorize.ts';
 import type { Block, BlockFill } from '../state/facts.ts';
 import { type Ledger, placementOf } from '../state/ledger.ts';
 import type { StatefulLimits } from '../state/stateful-rules.ts';
@@ -16,7 +17,7 @@ import type { Operations, QueuedMatch } from './memclob.ts';
 const TAKE_PROFIT = 2;
 
 export type BlockParts = {
-  readonly chainId: string;
+  readonly signing: Signing;
   readonly seed: number;
   readonly limits: StatefulLimits;
   readonly ledger: Ledger;
@@ -104,7 +105,7 @@ export function buildBlock(parts: BlockParts): Block {
     nextHeight: height,
     blockTimeMs: timeMs,
   };
-  const delivered = txs.map((tx) => deliverTx(view, parts.chainId, tx));
+  const delivered = txs.map((tx) => deliverTx(view, parts.signing, tx));
   const expired = operations.ending.map((resting) => resting.order.id);
   const triggered: string[] = [];
   for (const order of inState(ledger, view.uncommitted)) {

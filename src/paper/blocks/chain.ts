@@ -2,6 +2,7 @@
 // journal before it is visible; an order is in no block above its good-til-block; what is only in memory (books,
 // queue, mempools) dies with the process.
 import { applyFact } from '../state/apply-fact.ts';
+import type { Signing } from '../state/authorize.ts';
 import type { Block, Fact } from '../state/facts.ts';
 import type { Journal } from '../state/journal.ts';
 import { createLedger, type Ledger, type PaperOrder, placementOf } from '../state/ledger.ts';
@@ -14,6 +15,7 @@ import { createMemclob, type Memclob } from './memclob.ts';
 
 export type Chain = {
   readonly chainId: string;
+  readonly signing: Signing;
   readonly seed: number;
   readonly limits: StatefulLimits;
   readonly ledger: Ledger;
@@ -27,6 +29,8 @@ export type Chain = {
 
 export function createChain(options: {
   readonly chainId: string;
+  /** every signature counts as right; default false */
+  readonly trustsSignatures?: boolean;
   readonly seed: number;
   readonly limits: StatefulLimits;
   readonly startQuoteQuantums: bigint;
@@ -34,6 +38,7 @@ export function createChain(options: {
   readonly now: () => number;
 }): Chain {
   const { chainId, seed, limits, journal, now } = options;
+  const signing = { chainId, isBelieved: options.trustsSignatures ?? false };
   const ledger = createLedger(1, now(), options.startQuoteQuantums);
   for (const fact of journal.recover()) applyFact(ledger, fact);
   markForgotten(ledger);
@@ -47,7 +52,7 @@ export function createChain(options: {
   const produceBlock = (txs: readonly Candidate[]): void => {
     const operations = memclob.takeOperations(ledger.height + 1);
     const timeMs = Math.max(now(), ledger.timeMs + 1);
-    const block = buildBlock({ chainId, seed, limits, ledger, operations, txs, timeMs });
+    const block = buildBlock({ signing, seed, limits, ledger, operations, txs, timeMs });
     const aliveBefore = [...ledger.alive.values()];
     record(block);
     memclob.settle(operations);
@@ -61,6 +66,7 @@ export function createChain(options: {
 
   return {
     chainId,
+    signing,
     seed,
     limits,
     ledger,

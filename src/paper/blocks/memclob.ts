@@ -15,11 +15,13 @@ import {
   type Match,
   matchTaker,
   opposite,
+  oracleOf,
   type Resting,
   removeResting,
   sweepMakers,
   wouldCross,
 } from './book.ts';
+import { hasCollateral, type PriceOf } from './collateral.ts';
 
 /** Two abuses that would otherwise grow without end; beyond them a node answers "mempool is full". */
 const MAX_QUEUED_MATCHES = 200_000;
@@ -59,6 +61,11 @@ export function createMemclob(ledger: Ledger, seed: number, record: (fact: Fact)
   let removals: QueuedRemoval[] = [];
   let sequence = 0;
   let restingCount = 0;
+
+  const priceOf: PriceOf = (clobPairId) => {
+    const book = books.get(clobPairId);
+    return book && { market: book.market, oracleSubticks: oracleOf(book, ledger.height) };
+  };
 
   const forget = (resting: Resting): void => {
     resting.order.resting = undefined;
@@ -129,9 +136,23 @@ export function createMemclob(ledger: Ledger, seed: number, record: (fact: Fact)
     const open = order.quantums - order.fillAmount - order.optimistic;
     const quantums = placement.reduceOnly ? smaller(open, closable(order, placement.side)) : open;
     sequence += 1;
-    const taker: Resting = { ...placement, order, subticks: order.subticks, sequence, remaining: open };
+    const { goodTilBlock, timeInForce, reduceOnly, content } = placement;
+    const taker: Resting = {
+      side: placement.side,
+      goodTilBlock,
+      timeInForce,
+      reduceOnly,
+      content,
+      order,
+      subticks: order.subticks,
+      sequence,
+      remaining: open,
+    };
     const { side, subticks } = taker;
-    const outcome = matchTaker(book, { order, side, subticks, quantums }, ledger.height);
+    const { subaccount, clobPairId } = order;
+    const mayTake = (taken: bigint): boolean =>
+      hasCollateral(subaccount, { clobPairId, side, quantums: taken }, priceOf);
+    const outcome = matchTaker(book, { order, side, subticks, quantums }, ledger.height, mayTake);
     for (const maker of outcome.selfTraded) {
       forget(maker);
       drop(maker.order, 'SELF_TRADE_ERROR');
@@ -139,6 +160,10 @@ export function createMemclob(ledger: Ledger, seed: number, record: (fact: Fact)
     queueMatches(taker, outcome.matches);
     taker.remaining = open - (quantums - outcome.remaining);
     if (taker.remaining === 0n) return;
+    if (outcome.isBarred) {
+      drop(order, 'UNDERCOLLATERALIZED');
+      return;
+    }
     const wasResized = quantums < open && outcome.remaining === 0n;
     if (placement.timeInForce !== TIF.IOC) rest(book, taker);
     else drop(order, wasResized ? 'REDUCE_ONLY_RESIZE' : 'IMMEDIATE_OR_CANCEL_WOULD_REST_ON_BOOK');

@@ -11,13 +11,16 @@ import {
   marketChangeSchema,
   nodeSettingsSchema,
 } from './controls.ts';
-import { type Faults, faultSchema } from './faults.ts';
+import { faultSchema, faultScriptSchema } from './fault-schema.ts';
+import type { Faults } from './faults.ts';
 import { type Exchange, sendErrors, sendJson } from './http-reply.ts';
+import type { RequestCounts } from './request-counts.ts';
 
 export type ControlDeps = {
   readonly chain: Chain;
   readonly controls: Controls;
   readonly faults: Faults;
+  readonly requests: RequestCounts;
   readonly truth: (owner?: string) => Truth;
   readonly indexerHeight: () => number;
   readonly blockMs: number;
@@ -36,15 +39,17 @@ function reasons(error: z.ZodError): { param: string; msg: string }[] {
   return error.issues.map((issue) => ({ param: issue.path.join('.') || '(body)', msg: issue.message }));
 }
 
-/** Throws for a body that is not JSON, or not what the schema wants. */
-function read<T>(schema: z.ZodType<T>, body: Buffer): T {
-  let input: unknown;
+function readJson(body: Buffer): unknown {
   try {
-    input = JSON.parse(body.toString('utf8'));
+    return JSON.parse(body.toString('utf8'));
   } catch (error) {
     throw new ControlError('the body is not JSON', { cause: error });
   }
-  return schema.parse(input);
+}
+
+/** Throws for a body that is not JSON, or not what the schema wants. */
+function read<T>(schema: z.ZodType<T>, body: Buffer): T {
+  return schema.parse(readJson(body));
 }
 
 const ROUTES: Readonly<Record<string, Route>> = {
@@ -58,11 +63,16 @@ const ROUTES: Readonly<Record<string, Route>> = {
     }),
   'GET /paper/truth': ({ truth }, { url }) => ok(truth(url.searchParams.get('owner') ?? undefined)),
   'GET /paper/faults': ({ faults }) => ok({ faults: faults.list() }),
-  'POST /paper/faults': ({ faults }, { body }) => ok({ id: faults.add(read(faultSchema, body)) }, 201),
+  'POST /paper/faults': ({ faults }, { body }) => {
+    const input = readJson(body);
+    if (!Array.isArray(input)) return ok({ id: faults.add(faultSchema.parse(input)) }, 201);
+    return ok({ ids: faultScriptSchema.parse(input).map(faults.add) }, 201);
+  },
   'DELETE /paper/faults': ({ faults }) => {
     faults.clear();
     return ok({ faults: [] });
   },
+  'GET /paper/requests': ({ requests }) => ok(requests.list()),
   'GET /paper/nodes': ({ controls }) => ok({ nodes: controls.nodes() }),
   'POST /paper/nodes/:node': ({ controls }, { body, node }) =>
     ok(controls.setNode(node, read(nodeSettingsSchema, body))),

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 const MAX_BODY_BYTES = 1024 * 1024;
+const EMPTY = Buffer.alloc(0);
 const OVERSIZE_BYTES = 10_000_000;
 const HTML = '<html><head><title>Gateway</title></head><body><h1>Something went wrong</h1></body></html>';
 
@@ -11,16 +12,25 @@ export type Exchange = { readonly request: IncomingMessage; readonly response: S
 /** Undefined when it is larger than 1 MiB; rejects when the client goes away half-way. */
 export function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    let body: Buffer = EMPTY;
+    let more: Buffer[] | undefined;
     let size = 0;
     request.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size <= MAX_BODY_BYTES) chunks.push(chunk);
+      if (size > MAX_BODY_BYTES) more = undefined;
+      else if (size === chunk.length) body = chunk;
+      else if (more) more.push(chunk);
+      else more = [body, chunk];
     });
-    request.on('end', () => resolve(size <= MAX_BODY_BYTES ? Buffer.concat(chunks) : undefined));
+    request.on('end', () => {
+      if (size > MAX_BODY_BYTES) resolve(undefined);
+      else resolve(more ? Buffer.concat(more) : body);
+    });
     request.on('error', reject);
-    // After a complete body this comes too late to matter.
-    request.on('close', () => reject(new Error('the client went away')));
+    // Comes after every request; an error is made only for one that is not complete (8 µs each).
+    request.on('close', () => {
+      if (!request.complete) reject(new Error('the client went away'));
+    });
   });
 }
 
@@ -31,7 +41,7 @@ function send(
   body: string,
   headers: Record<string, string>,
 ): undefined {
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), ...headers });
+  response.writeHead(status, { ...headers, 'content-type': type, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }
 
@@ -62,6 +72,21 @@ export function sendHtml({ response }: Exchange, status: number): undefined {
 export function sendTooManyRequests(exchange: Exchange, retryAfterMs: number): undefined {
   const headers = { 'retry-after': String(retryAfterMs) };
   sendJson(exchange, 429, { errors: [{ msg: 'Too many requests' }] }, headers);
+}
+
+/** As a compliance check at the venue's door words it. */
+export function sendForbidden(exchange: Exchange): undefined {
+  sendErrors(
+    exchange,
+    403,
+    'Because you appear to be a resident of, or trading from, a blocked jurisdiction',
+  );
+}
+
+/** Everything is done; only the answer takes its time. Nothing is left behind when the client does not wait for it. */
+export function answerLater(exchange: Exchange, delayMs: number, status: number, body: unknown): undefined {
+  const timer = setTimeout(() => sendJson(exchange, status, body), delayMs);
+  exchange.response.once('close', () => clearTimeout(timer));
 }
 
 export function sendEmpty({ response }: Exchange): undefined {

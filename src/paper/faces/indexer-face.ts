@@ -5,14 +5,19 @@ import { refreshLevels } from '../blocks/book.ts';
 import type { Chain } from '../blocks/chain.ts';
 import { findSubaccount } from '../state/ledger.ts';
 import { isDydxAddress } from '../wire/accounts.ts';
+import type { AnswerCache } from './answer-cache.ts';
+import type { FaultOn } from './fault-schema.ts';
 import type { Faults } from './faults.ts';
+import { duplicateRows, shuffleRows, swapTypes } from './garble.ts';
 import { type Exchange, sendErrors, sendJson } from './http-reply.ts';
 import { fillsRoute, ordersRoute } from './indexer-lists.ts';
 import { showOrder } from './indexer-orders.ts';
 import { type Answer, BadParameter, MAX_SUBACCOUNT, notFound, ok, tickerQuery } from './indexer-query.ts';
 import { showSubaccount } from './indexer-subaccount.ts';
 import { showMarkets, type View } from './indexer-view.ts';
+import type { RequestCounts } from './request-counts.ts';
 import { spoil } from './spoil.ts';
+import { withholding } from './withhold.ts';
 
 /** Levels a side. */
 const BOOK_DEPTH = 100;
@@ -24,7 +29,11 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 export type IndexerDeps = {
   readonly chain: Chain;
   readonly faults: Faults;
+  readonly requests: RequestCounts;
+  readonly cache: AnswerCache;
   readonly indexerHeight: () => number;
+  /** unix milliseconds */
+  readonly now: () => number;
 };
 
 function orderRoute(view: View, id: string): Answer {
@@ -70,7 +79,7 @@ function route(deps: IndexerDeps, view: View, path: string, query: URLSearchPara
     return ok({ height: String(view.height), time: new Date(timeMs).toISOString() });
   }
   if (resource === 'time' && first === undefined) {
-    const now = Date.now();
+    const now = deps.now();
     return ok({ iso: new Date(now).toISOString(), epoch: now / 1000 });
   }
   if (resource === 'perpetualMarkets' && first === undefined) {
@@ -93,19 +102,45 @@ function route(deps: IndexerDeps, view: View, path: string, query: URLSearchPara
   return notFound('Not Found');
 }
 
-export function answerIndexer(deps: IndexerDeps, exchange: Exchange, url: URL): undefined {
-  const fault = deps.faults.take('indexer');
-  if (exchange.request.method !== 'GET') return sendErrors(exchange, 404, 'Not Found');
-  const lagBlocks = fault?.action === 'lag' ? (fault.params?.blocks ?? 0) : 0;
-  const height = Math.max(0, deps.indexerHeight() - lagBlocks);
+type IndexerFault = FaultOn<'indexer'> | undefined;
+
+function isAboutState(fault: IndexerFault): boolean {
+  return fault?.action === 'lag' || fault?.action === 'stale' || fault?.action === 'withhold_fills';
+}
+
+function askAt(deps: IndexerDeps, fault: IndexerFault, url: URL): Answer {
+  const isOld = fault?.action === 'lag' || fault?.action === 'stale';
+  const height = Math.max(0, deps.indexerHeight() - (isOld ? (fault.params?.blocks ?? 0) : 0));
   const { ledger, seed } = deps.chain;
-  let answer: Answer;
+  const isWithheld = withholding(fault, { seed, height, nowMs: deps.now() });
   try {
-    answer = route(deps, { ledger, seed, height }, url.pathname, url.searchParams);
+    return route(deps, { ledger, seed, height, isWithheld }, url.pathname, url.searchParams);
   } catch (error) {
     if (!(error instanceof BadParameter)) throw error;
-    answer = error.answer;
+    return error.answer;
   }
-  if (fault === undefined || fault.action === 'lag') return sendJson(exchange, answer.status, answer.body);
-  spoil(exchange, fault.action, answer.body, fault.params?.retry_after_ms ?? RETRY_AFTER_MS);
+}
+
+export function answerIndexer(deps: IndexerDeps, exchange: Exchange, url: URL): undefined {
+  deps.requests.countIndexer(url.pathname);
+  const fault = deps.faults.take('indexer', exchange.request, { path: url.pathname.split('/')[2] });
+  if (exchange.request.method !== 'GET') return sendErrors(exchange, 404, 'Not Found');
+  const ask = (): Answer => askAt(deps, fault, url);
+  // A fault that is about the state goes round the cache: it would be another's answer, or stay in it.
+  const answer = isAboutState(fault) ? ask() : deps.cache.through(url, ask);
+  if (!fault) return sendJson(exchange, answer.status, answer.body);
+  switch (fault.action) {
+    case 'lag':
+    case 'stale':
+    case 'withhold_fills':
+      return sendJson(exchange, answer.status, answer.body);
+    case 'duplicate':
+      return sendJson(exchange, answer.status, duplicateRows(answer.body));
+    case 'shuffle':
+      return sendJson(exchange, answer.status, shuffleRows(answer.body, deps.chain.seed));
+    case 'wrong_types':
+      return sendJson(exchange, answer.status, swapTypes(answer.body));
+    default:
+      return spoil(exchange, fault.action, answer, fault.params, RETRY_AFTER_MS);
+  }
 }

@@ -20,11 +20,13 @@ function visibleFills(fills: readonly PaperFill[], view: View, query: URLSearchP
   const count = visibleCount(fills, Math.min(before, view.height));
   const market = tickerQuery(view, query, 'market');
   const beforeMs = timeQuery(query, 'createdBeforeOrAt');
-  if (market === undefined && beforeMs === undefined) return { fills, count };
+  const { isWithheld } = view;
+  if (market === undefined && beforeMs === undefined && !isWithheld) return { fills, count };
   const chosen = fills
     .slice(0, count)
     .filter(
       (fill) =>
+        !isWithheld?.(fill) &&
         (market === undefined || fill.order.clobPairId === market.clobPairId) &&
         (beforeMs === undefined || fill.timeMs <= beforeMs),
     );

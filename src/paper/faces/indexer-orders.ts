@@ -3,10 +3,10 @@
 // and is a 404 afterwards.
 import { quantumsToSize, subticksToPrice } from '../../core/quantize.ts';
 import type { PaperMarket } from '../markets.ts';
-import { filledAt, isLive, type PaperOrder, type Placement } from '../state/ledger.ts';
+import { fillsIn, isLive, type PaperOrder, type Placement, totalQuantums } from '../state/ledger.ts';
 import { FLAGS, isStateful } from '../wire/message.ts';
 import { TIF } from '../wire/validate-basic.ts';
-import { type View, visibleCount } from './indexer-view.ts';
+import { type View, visibleFills } from './indexer-view.ts';
 
 /** indexer/services/ender dydx_protocol_convert_to_order_type.sql, by condition type; the others are LIMIT. */
 const CONDITIONAL_TYPES: Readonly<Record<number, string>> = { 1: 'STOP_LIMIT', 2: 'TAKE_PROFIT' };
@@ -61,11 +61,11 @@ function terms(timeInForce: number, reduceOnly: boolean, clientMetadata: number)
 }
 
 function showShortTerm(view: View, order: PaperOrder, market: PaperMarket) {
-  const count = visibleCount(order.fills, view.height);
-  const hasHiddenFills = count < order.fills.length;
-  if (count === 0 && !isLive(order) && !hasHiddenFills) return undefined;
-  const filled = order.fills.slice(0, count).reduce((sum, fill) => sum + fill.quantums, 0n);
-  const newest = order.fills[count - 1];
+  const fills = visibleFills(view, order.fills);
+  const hasHiddenFills = fills.length < order.fills.length;
+  if (fills.length === 0 && !isLive(order) && !hasHiddenFills) return undefined;
+  const filled = totalQuantums(fills);
+  const newest = fills.at(-1);
   return {
     ...identity(order, market),
     side: order.side,
@@ -82,7 +82,7 @@ function showShortTerm(view: View, order: PaperOrder, market: PaperMarket) {
 
 /** The block that changed the row last. */
 function lastUpdate(view: View, order: PaperOrder, placement: Placement): Updated {
-  const fill = order.fills.slice(placement.firstFill).findLast(({ height }) => height <= view.height);
+  const fill = visibleFills(view, order.fills.slice(placement.firstFill)).at(-1);
   const { end, triggeredAtHeight = 0 } = placement;
   const triggered = {
     height: triggeredAtHeight,
@@ -99,7 +99,7 @@ function showStateful(view: View, order: PaperOrder, market: PaperMarket) {
   const placement = order.placements.findLast(({ height }) => height <= view.height);
   if (!placement) return undefined;
   const { content, height, timeMs, triggerSubticks } = placement;
-  const filled = filledAt(order, placement, view.height);
+  const filled = totalQuantums(visibleFills(view, fillsIn(order, placement)));
   return {
     ...identity(order, market),
     side: order.side,

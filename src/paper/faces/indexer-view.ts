@@ -6,7 +6,13 @@ import type { Ledger, PaperFill } from '../state/ledger.ts';
 import { midSubticks } from '../synthetic.ts';
 import { fillFee, fillPrice, fillSize } from '../truth.ts';
 
-export type View = { readonly ledger: Ledger; readonly seed: number; readonly height: number };
+export type View = {
+  readonly ledger: Ledger;
+  readonly seed: number;
+  readonly height: number;
+  /** fills that are not written yet, whatever the height says; absent = none */
+  readonly isWithheld?: ((fill: PaperFill) => boolean) | undefined;
+};
 
 function oraclePrice(view: View, market: PaperMarket): string {
   return subticksToPrice(midSubticks(view.seed, market, view.height), market);
@@ -53,6 +59,23 @@ export function visibleCount(fills: readonly PaperFill[], height: number): numbe
   return low;
 }
 
+/** Those of these fills (ascending by height) that the indexer has; nothing is copied when it has all. */
+export function visibleFills(
+  { height, isWithheld }: View,
+  fills: readonly PaperFill[],
+): readonly PaperFill[] {
+  const count = visibleCount(fills, height);
+  const written = count === fills.length ? fills : fills.slice(0, count);
+  return isWithheld ? written.filter((fill) => !isWithheld(fill)) : written;
+}
+
+/** All fills of a block have one time; texts of times cost more than the rest of a row. */
+let shownTime = { timeMs: Number.NaN, text: '' };
+function timeText(timeMs: number): string {
+  if (shownTime.timeMs !== timeMs) shownTime = { timeMs, text: new Date(timeMs).toISOString() };
+  return shownTime.text;
+}
+
 export function showFill(fill: PaperFill) {
   return {
     id: fill.id,
@@ -65,7 +88,7 @@ export function showFill(fill: PaperFill) {
     size: fillSize(fill),
     fee: fillFee(fill),
     affiliateRevShare: '0',
-    createdAt: new Date(fill.timeMs).toISOString(),
+    createdAt: timeText(fill.timeMs),
     createdAtHeight: String(fill.height),
     orderId: fill.order.id,
     clientMetadata: String(fill.order.clientMetadata),

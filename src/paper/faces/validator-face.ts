@@ -3,14 +3,15 @@
 
 import type { Interference, Network, Submission } from '../node/network.ts';
 import type { PaperNode } from '../node/node.ts';
-import type { Fault, Faults } from './faults.ts';
+import type { FaultOn } from './fault-schema.ts';
+import type { Faults } from './faults.ts';
 import { dropConnection, type Exchange, sendJson } from './http-reply.ts';
+import type { RequestCounts } from './request-counts.ts';
 import { answerQuery, fail, INTERNAL, type Outcome, type Params } from './rpc-queries.ts';
 import { spoil } from './spoil.ts';
 
 type Id = string | number | null;
 
-const RETRY_AFTER_MS = 1000;
 /** What a request that was never handled would have been answered; nobody gets to see it. */
 const NOTHING: Outcome = { result: null };
 const UNKNOWN_OUTCOME = fail(
@@ -33,7 +34,7 @@ function broadcastOutcome(submission: Submission, isAsync: boolean): Outcome {
 }
 
 /** Was the transaction handled before the answer went wrong? A gateway's own error page says it was not. */
-const IS_PROCESSED: Readonly<Record<Extract<Fault, { on: 'broadcast' }>['action'], boolean>> = {
+const IS_PROCESSED: Readonly<Record<FaultOn<'broadcast'>['action'], boolean>> = {
   drop_before: false,
   hang_before: false,
   http_502: false,
@@ -41,6 +42,7 @@ const IS_PROCESSED: Readonly<Record<Extract<Fault, { on: 'broadcast' }>['action'
   html: false,
   drop_after: true,
   hang_after: true,
+  delay_answer: true,
   truncate: true,
   empty: true,
   oversize: true,
@@ -50,7 +52,7 @@ const IS_PROCESSED: Readonly<Record<Extract<Fault, { on: 'broadcast' }>['action'
   lose: true,
 };
 
-function interferenceOf({ action, params }: Extract<Fault, { on: 'broadcast' }>): Interference {
+function interferenceOf({ action, params }: FaultOn<'broadcast'>): Interference {
   const { codespace = 'clob', code = 1, log = 'refused by an injected fault' } = params ?? {};
   if (action === 'reject') return { checkTx: { codespace, code, log } };
   if (action === 'fail_in_block') return { deliverTx: { codespace, code, log } };
@@ -65,14 +67,13 @@ function answerBroadcast(
   method: string,
   bytes: Buffer,
 ): undefined {
-  const fault = deps.faults.take('broadcast', { node: node.index });
+  const fault = deps.faults.take('broadcast', exchange.request, { node: node.index });
   const process = (): Outcome => {
     const submission = deps.network.submit(node, bytes, fault && interferenceOf(fault));
     return broadcastOutcome(submission, method === 'broadcast_tx_async');
   };
   if (!fault) return sendJson(exchange, 200, envelope(id, process()));
   const outcome = IS_PROCESSED[fault.action] ? process() : NOTHING;
-  const retryAfterMs = fault.params?.retry_after_ms ?? RETRY_AFTER_MS;
   switch (fault.action) {
     case 'unknown_outcome':
       return sendJson(exchange, 200, envelope(id, UNKNOWN_OUTCOME));
@@ -81,11 +82,15 @@ function answerBroadcast(
     case 'lose':
       return sendJson(exchange, 200, envelope(id, outcome));
     default:
-      return spoil(exchange, fault.action, envelope(id, outcome), retryAfterMs);
+      return spoil(exchange, fault.action, { status: 200, body: envelope(id, outcome) }, fault.params);
   }
 }
 
-export type ValidatorDeps = { readonly network: Network; readonly faults: Faults };
+export type ValidatorDeps = {
+  readonly network: Network;
+  readonly faults: Faults;
+  readonly requests: RequestCounts;
+};
 
 function isRecord(value: unknown): value is Params {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -106,6 +111,7 @@ export function answerRpc(deps: ValidatorDeps, node: PaperNode, exchange: Exchan
   if (typeof method !== 'string') {
     return sendJson(exchange, 500, envelope(id, fail(-32600, 'Invalid Request', 'a method is needed')));
   }
+  deps.requests.countRpc(method);
   if (method === 'broadcast_tx_sync' || method === 'broadcast_tx_async') {
     const tx = params['tx'];
     if (typeof tx !== 'string') {
@@ -113,8 +119,8 @@ export function answerRpc(deps: ValidatorDeps, node: PaperNode, exchange: Exchan
     }
     return answerBroadcast(deps, node, exchange, id, method, Buffer.from(tx, 'base64'));
   }
-  const fault = deps.faults.take('rpc', { node: node.index, method });
+  const fault = deps.faults.take('rpc', exchange.request, { node: node.index, method });
   const answer = envelope(id, answerQuery(node, method, params));
-  if (fault) return spoil(exchange, fault.action, answer, RETRY_AFTER_MS);
+  if (fault) return spoil(exchange, fault.action, { status: 200, body: answer }, fault.params);
   sendJson(exchange, 200, answer);
 }

@@ -119,7 +119,7 @@ export function checkTx(
   const taken = isShort ? undefined : takeOwnersNonce(node, owner, tx);
   if (taken?.reason !== undefined) return refuse('sdk', 32, taken.reason);
   const refusal =
-    (origin === 'client' ? authorize(chain.ledger.authenticators, chain.chainId, tx, owner) : undefined) ??
+    (origin === 'client' ? authorize(chain.ledger.authenticators, chain.signing, tx, owner) : undefined) ??
     checkComposition(tx) ??
     (origin === 'recheck' ? undefined : checkRates(node, messages));
   if (refusal) return refusal;

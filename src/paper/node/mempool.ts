@@ -7,18 +7,11 @@ import type { Refusal } from '../wire/refusal.ts';
 import { checkTx, type Origin } from './check-tx.ts';
 import { type PaperNode, viewAt } from './node.ts';
 
-const CACHE_SIZE = 200_000;
 const TTL_BLOCKS = 40;
 
-/** False when the node has seen these bytes. Bounded: the oldest hash leaves first. */
+/** False when the node has seen these bytes. */
 export function markSeen({ seen }: PaperNode, hash: string): boolean {
-  if (seen.has(hash)) return false;
-  seen.add(hash);
-  if (seen.size > CACHE_SIZE) {
-    const [oldest] = seen;
-    if (oldest !== undefined) seen.delete(oldest);
-  }
-  return true;
+  return seen.add(hash);
 }
 
 export function receiveTx(

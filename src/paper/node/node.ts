@@ -8,6 +8,10 @@ import type { Transaction } from '../wire/decode.ts';
 import type { Refusal } from '../wire/refusal.ts';
 import { createExpiringMap, type ExpiringMap } from './expiring-map.ts';
 import { createRateLimiter, type RateLimit, type RateLimiter } from './rate-limit.ts';
+import { createSeenCache, type SeenCache } from './seen-cache.ts';
+
+/** The size of CometBFT's mempool cache is a node's setting; this one never forgets within a test. */
+const SEEN_TRANSACTIONS = 200_000;
 
 export type NodeSettings = {
   readonly lag_blocks: number;
@@ -68,7 +72,7 @@ export type PaperNode = {
   readonly fences: ExpiringMap<number>;
   /** short-term placements that it took and the proposer's book does not tell of */
   readonly held: ExpiringMap<Held>;
-  readonly seen: Set<string>;
+  readonly seen: SeenCache;
   pool: Pooled[];
   /** its last block, with what its mempool would do on top */
   view: StatefulView;
@@ -93,7 +97,7 @@ export function createNode(chain: Chain, index: number, limits: NodeLimits): Pap
     statefulLimiter: createRateLimiter(limits.stateful),
     fences: createExpiringMap(),
     held: createExpiringMap(),
-    seen: new Set(),
+    seen: createSeenCache(SEEN_TRANSACTIONS),
     pool: [],
     view: viewAt(chain, chain.ledger.height),
   };

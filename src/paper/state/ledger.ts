@@ -170,12 +170,19 @@ export function placementAt(order: PaperOrder, height: number): Placement | unde
   return newest?.end !== undefined && newest.end.height <= height ? undefined : newest;
 }
 
+/** The fills of one stay, ascending. */
+export function fillsIn(order: PaperOrder, placement: Placement): readonly PaperFill[] {
+  const next = order.placements[order.placements.indexOf(placement) + 1];
+  return order.fills.slice(placement.firstFill, next?.firstFill);
+}
+
 /** What of the placement was filled up to this height. */
 export function filledAt(order: PaperOrder, placement: Placement, height: number): bigint {
-  const next = order.placements[order.placements.indexOf(placement) + 1];
-  return order.fills
-    .slice(placement.firstFill, next?.firstFill)
-    .reduce((sum, fill) => (fill.height <= height ? sum + fill.quantums : sum), 0n);
+  return totalQuantums(fillsIn(order, placement).filter((fill) => fill.height <= height));
+}
+
+export function totalQuantums(fills: readonly PaperFill[]): bigint {
+  return fills.reduce((sum, fill) => sum + fill.quantums, 0n);
 }
 
 export function replayAt(ledger: Ledger, owner: string, height: number): Replay {

@@ -1,7 +1,7 @@
 // Accounts of the paper chain: every valid dydx address exists, and its account number follows from the address
 // alone, so that a signer can be set up without asking. Both lookups are memoized, bounded, pure.
 import { createHash } from 'node:crypto';
-import { sha256 } from '../../chain/ecdsa.ts';
+import { expandPublicKey, sha256 } from '../../chain/ecdsa.ts';
 import { encodeBech32, isBech32Address } from './bech32.ts';
 
 const PREFIX = 'dydx';
@@ -37,4 +37,14 @@ const addressOfHexKey = memoize((hexKey: string) => {
 /** bech32(ripemd160(sha256(compressed public key))). */
 export function addressOfPublicKey(publicKey: Uint8Array): string {
   return addressOfHexKey(Buffer.from(publicKey).toString('hex'));
+}
+
+const expandHexKey = memoize((hexKey: string) => {
+  const publicKey = Buffer.from(hexKey, 'hex');
+  return expandPublicKey(publicKey) ?? publicKey;
+});
+
+/** The same key, in the form that a check of a signature need not compute first; what is no key stays as it is. */
+export function expandedKey(publicKey: Uint8Array): Uint8Array {
+  return expandHexKey(Buffer.from(publicKey).toString('hex'));
 }

@@ -10,6 +10,7 @@ export type Field = {
 };
 
 const EMPTY = new Uint8Array(0);
+const NOTHING = Buffer.alloc(0);
 
 function readVarint(buffer: Uint8Array, start: number): { readonly value: bigint; readonly end: number } {
   let value = 0n;
@@ -91,6 +92,22 @@ export function textField(fields: readonly Field[], number: number): string {
   return Buffer.from(bytesField(fields, number)).toString('utf8');
 }
 
+/** How many bytes a tag or length below 2^31 takes. */
+function smallSize(value: number): number {
+  let size = 1;
+  for (let rest = value >>> 7; rest > 0; rest >>>= 7) size += 1;
+  return size;
+}
+
+/** The offset after it. */
+function writeSmall(target: Uint8Array, offset: number, value: number): number {
+  let end = offset;
+  let rest = value;
+  for (; rest > 0x7f; rest >>>= 7) target[end++] = (rest & 0x7f) | 0x80;
+  target[end++] = rest;
+  return end;
+}
+
 function varint(value: bigint): Buffer {
   const bytes: number[] = [];
   let rest = value;
@@ -105,10 +122,13 @@ function varint(value: bigint): Buffer {
 /** A length-delimited field; nothing when empty, as proto3 wants it (the bytes are signed). */
 export function writeBytes(number: number, value: Uint8Array | string): Buffer {
   const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
-  if (bytes.length === 0) return Buffer.alloc(0);
-  return Buffer.concat([varint(BigInt(number * 8 + 2)), varint(BigInt(bytes.length)), bytes]);
+  if (bytes.length === 0) return NOTHING;
+  const tag = number * 8 + 2;
+  const field = Buffer.allocUnsafe(smallSize(tag) + smallSize(bytes.length) + bytes.length);
+  field.set(bytes, writeSmall(field, writeSmall(field, 0, tag), bytes.length));
+  return field;
 }
 
 export function writeNumber(number: number, value: bigint): Buffer {
-  return value === 0n ? Buffer.alloc(0) : Buffer.concat([varint(BigInt(number * 8)), varint(value)]);
+  return value === 0n ? NOTHING : Buffer.concat([varint(BigInt(number * 8)), varint(value)]);
 }
