@@ -9,6 +9,7 @@ import type { RoleLogin } from './cli/role-logins.ts';
 import { wholeNumber } from './cli/whole-number.ts';
 import { type OrderCursor, parseCursor } from './core/order-cursor.ts';
 import { STATUSES } from './core/status.ts';
+import { ADAPTERS, type AdapterName } from './kit/truth/system.ts';
 import { exitCodeOf, readableError } from './ops/readable-error.ts';
 import type { RoleGrant } from './store/role-setup.ts';
 import { ROLES } from './store/roles.ts';
@@ -55,6 +56,13 @@ function roleGrant(value: string, before: readonly RoleGrant[]): RoleGrant[] {
   if (user === undefined || known === undefined)
     throw new InvalidArgumentError(`must be USER=ROLE, with a role of ${ROLES.join(', ')}`);
   return [...before, { user, role: known }];
+}
+
+function adapterNames(value: string): AdapterName[] {
+  const names = value.split(',').map((name) => ADAPTERS.find((adapter) => adapter === name));
+  const known = names.filter((name) => name !== undefined);
+  if (known.length < names.length) throw new InvalidArgumentError(`must be some of ${ADAPTERS.join(',')}`);
+  return [...new Set(known)];
 }
 
 const program = new Command('router')
@@ -200,6 +208,39 @@ program
   // What hangs was given up: its connection must not hold up the end.
   .action(async ({ json }) => process.exit(await (await import('./cli/doctor.ts')).runDoctor(json)));
 
+program
+  .command('truth')
+  .description('make faults happen to real workers, and count what each system lost, doubled or got wrong')
+  .option('--scenario <name...>', 'only these (default: all that the queue can have)')
+  .addOption(
+    new Option('--adapters <names>', 'comma-separated: this router, and what people use today')
+      .argParser(adapterNames)
+      .default(['router', 'naive', 'ccxt'], 'router,naive,ccxt'),
+  )
+  .option('--seed <n>', 'of prices, faults and kills', wholeNumber(0, 2 ** 31 - 1), 1)
+  .option('--workers <n>', 'sending processes of each system; some scenarios need more', wholeNumber(1, 8), 1)
+  .addOption(new Option('--queue <kind>', 'where jobs wait').choices(['redis', 'postgres']).default('redis'))
+  .option('--parallel <n>', 'runs side by side', wholeNumber(1, 16), 4)
+  .option('--kills <n>', 'of the scenario kill_after_send', wholeNumber(1, 1_000), 10)
+  .option('--outage <s>', 'how long PostgreSQL is away in postgres_down', wholeNumber(1, 600), 20)
+  .option('--list', 'only list the scenarios', false)
+  .option('--json', 'the scores as one JSON object, the last line of standard output', false)
+  .addHelpText(
+    'after',
+    `
+Servers, exchanges, databases and workers are started in a temporary folder and end with it. Redis needs redis-server.
+Status 0: every count of the router is zero. 1: one is not. 2: no such scenario. 130: interrupted.
+
+Examples:
+  npx router truth --list
+  npx router truth --adapters router --queue postgres
+  npx router truth --scenario kill_after_send --kills 100 --workers 4 --seed 7
+  npx router truth --json | tail -1 | jq '.scenarios[] | {name, naive: .naive.duplicates}'`,
+  )
+  .action(async (options) => {
+    process.exitCode = await (await import('./cli/truth.ts')).runTruthCommand(options);
+  });
+
 const keys = program
   .command('keys')
   .description('whose orders each configured key signs, and what else it could do; shows no key');
@@ -236,6 +277,10 @@ program
   .option('--seed <n>', 'of prices and book', wholeNumber(0, 2 ** 31 - 1), 1)
   .option('--block-ms <ms>', 'time between blocks', wholeNumber(10, 60_000), 500)
   .option('--nodes <n>', 'validators that gossip, for DYDX_VALIDATOR_URLS', wholeNumber(1, 8), 1)
+  .option('--gossip-blocks <n>', 'until what one of them accepts reaches the others', wholeNumber(0, 100), 0)
+  .option('--indexer-lag-blocks <n>', 'that the indexer is behind', wholeNumber(0, 1_000), 0)
+  .option('--indexer-cache-ms <ms>', "that an answer stands; the venue's: 1000", wholeNumber(0, 60_000), 0)
+  .option('--trusts-signatures', 'take every signature as right: for load tests', false)
   .option('--data-dir <dir>', 'folder of its journal (default: nothing is kept)')
   .action(async (options) => (await import('./cli/paper.ts')).runPaper(options));
 

@@ -63,13 +63,19 @@ export async function reconcileSubaccount(deps: ReconcileDeps, start: Cursor): P
       run.fills += await readAgain(deps, cursor);
       return run;
     }
-    const booked = await deps.book({
+    const pageReport: VenueReport = {
       cursor,
       fills: read.fills.slice(known),
       fillsRead: read.end,
       lastFillId: read.fills.at(-1)?.id ?? cursor.lastFillId,
       height: read.isWhole ? height : undefined,
-    });
+    };
+    const isFollowing = known === 0 && cursor.fillsRead > 0;
+    let booked = await deps.book({ ...pageReport, isFollowing });
+    if (booked?.isShifted) {
+      run.fills += await readUpTo(deps, cursor, page);
+      booked = await deps.book(pageReport);
+    }
     // Another replica was faster: its booking is as good as ours.
     if (booked === undefined) return run;
     run.fills += booked.bookings.length;
@@ -140,10 +146,15 @@ async function readAgain(deps: ReconcileDeps, cursor: Cursor): Promise<number> {
   const { owner, fillsRead, lastFillId } = cursor;
   deps.log.error({ owner, fills_read: fillsRead, last_fill_id: lastFillId }, 'the list of fills has changed');
   let fills = 0;
+  const seen = new Set<string>();
+  let isSteady = true;
   for (let page = 1; ; page++) {
     const read = await readPage(deps, cursor, page);
+    // Once more on a later page: the list has changed again, before a page that was read already.
+    isSteady &&= read.fills.every(({ id }) => !seen.has(id));
+    for (const { id } of read.fills) seen.add(id);
     const place = read.fills.findIndex(({ id }) => id === lastFillId);
-    const isFound = place !== -1;
+    const isFound = place !== -1 && isSteady;
     const booked = await deps.book({
       cursor,
       fills: read.fills,
@@ -153,8 +164,23 @@ async function readAgain(deps: ReconcileDeps, cursor: Cursor): Promise<number> {
     });
     fills += booked?.bookings.length ?? 0;
     if (booked !== undefined) report(deps, booked);
-    if (isFound || booked === undefined || !read.isFull) return fills;
+    if (place !== -1 || booked === undefined || !read.isFull) return fills;
   }
+}
+
+/** Between two pages others were put in before the second one: what lies before it is read once more, and booked. */
+async function readUpTo(deps: ReconcileDeps, cursor: Cursor, end: number): Promise<number> {
+  const { owner, fillsRead, lastFillId } = cursor;
+  deps.log.error({ owner, fills_read: fillsRead }, 'the list of fills has changed while it was read');
+  let fills = 0;
+  for (let page = 1; page < end; page++) {
+    const read = await readPage(deps, cursor, page);
+    const booked = await deps.book({ cursor, fills: read.fills, fillsRead, lastFillId, height: undefined });
+    fills += booked?.bookings.length ?? 0;
+    if (booked === undefined) return fills;
+    report(deps, booked);
+  }
+  return fills;
 }
 
 function report({ log, telemetry }: ReconcileDeps, booked: Booked): void {

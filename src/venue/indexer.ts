@@ -7,7 +7,7 @@ import type { Market } from '../core/market.ts';
 import type { Fill, FillsPage, Indexer } from '../core/ports.ts';
 import { SIDES } from '../core/status.ts';
 import type { IndexerResult } from '../core/telemetry.ts';
-import { createHttp, type HttpOutcome } from './http.ts';
+import { createHttp, type HttpClient, type HttpOutcome } from './http.ts';
 
 /** At 100 requests per 10 s and address there is no use for more. */
 const CONNECTIONS = 8;
@@ -44,11 +44,17 @@ export type IndexerOptions = {
   readonly onBadMarket?: (ticker: string, reason: string) => void;
   /** Told of every request, repeats included. */
   readonly onRequest?: (result: IndexerResult) => void;
+  /** in place of a connection of its own */
+  readonly http?: HttpClient;
+  /** in place of this machine's time */
+  readonly pause?: (ms: number) => Promise<unknown>;
 };
 
 export function createIndexer(options: IndexerOptions): Indexer & { readonly close: () => Promise<void> } {
-  const { url, timeoutMs, onBadMarket, onRequest } = options;
-  const http = createHttp({ url, timeoutMs, connections: CONNECTIONS, maxResponseBytes: MAX_RESPONSE_BYTES });
+  const { url, timeoutMs, onBadMarket, onRequest, pause = setTimeout } = options;
+  const http =
+    options.http ??
+    createHttp({ url, timeoutMs, connections: CONNECTIONS, maxResponseBytes: MAX_RESPONSE_BYTES });
 
   /** A page that failed once must not send the whole pass back to its start: with steady faults it might never end. */
   async function request<T>(path: string, read: (outcome: HttpOutcome) => T): Promise<T> {
@@ -59,7 +65,7 @@ export function createIndexer(options: IndexerOptions): Indexer & { readonly clo
       // After a silence there is no time left for another one.
       const isSilence = performance.now() - startedAt > timeoutMs / 2;
       if (!(error instanceof IndexerError) || isSilence || !isWorthRepeating(error)) throw error;
-      await setTimeout(error.retryAfterMs ?? REPEAT_AFTER_MS);
+      await pause(error.retryAfterMs ?? REPEAT_AFTER_MS);
       return requestOnce(path, read);
     }
   }

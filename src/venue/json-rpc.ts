@@ -2,7 +2,7 @@
 // Paid RPC URLs carry their key in the path: nothing here ever shows more of a URL than its host.
 // Source: cometbft rpc/jsonrpc/types/types.go.
 import type { BroadcastAnswer } from '../core/ports.ts';
-import { createHttp, type HttpOptions, type HttpOutcome } from './http.ts';
+import { createHttp, type HttpClient, type HttpOptions, type HttpOutcome } from './http.ts';
 
 /** Our own transactions and accounts are small; whoever sends more is no node of ours. */
 const MAX_RESPONSE_BYTES = 1024 * 1024;
@@ -22,8 +22,11 @@ export type JsonRpc = {
   readonly close: () => Promise<void>;
 };
 
-export function createJsonRpc(options: Omit<HttpOptions, 'maxResponseBytes'>): JsonRpc {
-  const http = createHttp({ ...options, maxResponseBytes: MAX_RESPONSE_BYTES });
+/** @param http in place of a connection of its own */
+export function createJsonRpc(
+  options: Omit<HttpOptions, 'maxResponseBytes'>,
+  http = connect(options),
+): JsonRpc {
   const { host } = new URL(options.url);
   const post = async (body: string, mayLeave?: () => boolean) =>
     readReply(await http.postJson(body, mayLeave));
@@ -40,6 +43,10 @@ export function createJsonRpc(options: Omit<HttpOptions, 'maxResponseBytes'>): J
     },
     close: http.close,
   };
+}
+
+function connect(options: Omit<HttpOptions, 'maxResponseBytes'>): HttpClient {
+  return createHttp({ ...options, maxResponseBytes: MAX_RESPONSE_BYTES });
 }
 
 export function whyFailed(reply: Exclude<RpcReply, { kind: 'result' }>): string {

@@ -4,6 +4,7 @@
 // Source: cometbft rpc/core (mempool.go, status.go, abci.go).
 import type { BroadcastAnswer, Validator } from '../core/ports.ts';
 import { findTx } from './find-tx.ts';
+import type { HttpClient } from './http.ts';
 import { createJsonRpc, isInteger, noAnswer, type RpcReply } from './json-rpc.ts';
 import {
   askAccountNumber,
@@ -35,9 +36,10 @@ export type ValidatorNode = Validator & {
   readonly close: () => Promise<void>;
 };
 
-export function createValidator(options: ValidatorOptions): ValidatorNode {
+/** @param http in place of a connection of its own */
+export function createValidator(options: ValidatorOptions, http?: HttpClient): ValidatorNode {
   const { url, chainId, timeoutMs, connections = 256, now = Date.now } = options;
-  const rpc = createJsonRpc({ url, timeoutMs, connections });
+  const rpc = createJsonRpc({ url, timeoutMs, connections }, http);
   const { host } = rpc;
 
   async function askWitness(): Promise<NodeStatus> {

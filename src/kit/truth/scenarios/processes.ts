@@ -1,0 +1,96 @@
+// What becomes of orders when the processes that send them die, stall, have a wrong clock, or are given bad or double work.
+import type { Scenario } from '../scenario.ts';
+
+export const killAfterSend: Scenario = {
+  name: 'kill_after_send',
+  what: 'every sending process is killed (SIGKILL) when the exchange has taken an order and before the answer is stored',
+  run: async ({ paper, system, orders, enqueue, untilHit, random, kills }) => {
+    for (let kill = 0; kill < kills; kill++) {
+      paper.faults.clear();
+      const skip = Math.floor(random() * 4);
+      const hung = paper.faults.add({ on: 'broadcast', action: 'hang_after', skip, count: 1 });
+      await enqueue(
+        orders(5, (index) => ({ kind: index % 2 === 0 ? 'cross' : 'market', landing: 'may' })),
+        { isRecorded: kill % 2 === 1 },
+      );
+      await untilHit(hung, 1, 10_000);
+      await system.senders().kill();
+    }
+  },
+};
+
+export const jobTwice: Scenario = {
+  name: 'job_twice',
+  what: 'every job is there twice, and a worker stalls with its jobs until another has them',
+  workers: 2,
+  quietMs: 4_000,
+  run: async ({ paper, system, orders, enqueue, delay }) => {
+    paper.faults.add({ on: 'broadcast', action: 'delay_answer', params: { ms: 500 } });
+    const asked = orders(24, (index) => ({ kind: index % 2 === 0 ? 'cross' : 'market', landing: 'may' }));
+    await enqueue(asked);
+    await system.enqueueAgain(asked.map(({ intent }) => intent));
+    await delay(150);
+    const [stalled] = system.senders().processes();
+    stalled?.signal('SIGSTOP');
+    await delay(7_000);
+    stalled?.signal('SIGCONT');
+  },
+};
+
+export const clockStep: Scenario = {
+  name: 'clock_step',
+  what: 'for a while the clock of one sending process is 40 s ahead, that of another 40 s behind',
+  workers: 2,
+  clockStepsMs: [40_000, -40_000],
+  run: async ({ system, paper, orders, enqueue, until, delay }) => {
+    const step = () => {
+      for (const process of system.senders().processes()) process.signal('SIGUSR2');
+    };
+    step();
+    await delay(500);
+    await enqueue(
+      // A short life may pass while nobody can tell the height.
+      orders(16, (index) => (index % 2 === 0 ? { kind: 'long' } : { kind: 'cross', landing: 'may' })),
+    );
+    await until(() => paper.truth().orders.length >= 16, 8_000);
+    step();
+  },
+};
+
+/** What passes every schema may still be nothing that a database takes: it stores no character 0. */
+const UNSTORABLE = String.fromCharCode(0);
+
+export const poison: Scenario = {
+  name: 'poison',
+  what: 'among good intents are some that no market, no schema and no database takes',
+  run: async ({ system, paper, orders, enqueue, until }) => {
+    const asked = orders(20, (index) => ({ kind: index % 2 === 0 ? 'cross' : 'market' }));
+    const base = {
+      market: 'BTC-USD',
+      side: 'BUY',
+      type: 'LIMIT',
+      size: '0.01',
+      price: '63000',
+      good_til_blocks: 10,
+    };
+    const bad: readonly unknown[] = [
+      { ...base, client_id: 'no-market', market: 'NOPE-USD' },
+      { ...base, client_id: 'off-grid', size: '0.00001' },
+      { ...base, client_id: 'no-size', size: 'many' },
+      { ...base, client_id: `zero${UNSTORABLE}` },
+      { ...base, client_id: 'deep', metadata: { text: `a${UNSTORABLE}` } },
+      { ...base, client_id: 'long', price: '9'.repeat(40) },
+      { ...base, client_id: 'late', submit_by: '275760-01-01T00:00:00Z' },
+      null,
+      7,
+      { intents: [] },
+    ];
+    await Promise.all([
+      enqueue(asked.slice(0, 10)),
+      // What the queue itself refuses has harmed nobody.
+      ...bad.map((intent) => system.enqueueAgain([intent]).catch(() => {})),
+      enqueue(asked.slice(10)),
+    ]);
+    await until(() => paper.truth().orders.length >= asked.length, 10_000);
+  },
+};

@@ -1,0 +1,10 @@
+// An exchange whose limits for stateful orders are not what is tested.
+import type { PaperOptions } from '../../../paper/paper.ts';
+
+export const ROOMY: PaperOptions = {
+  statefulRateLimits: [
+    { limit: 20, blocks: 1 },
+    { limit: 400, blocks: 100 },
+  ],
+  equityTiers: [{ usd: '0', limit: 10_000 }],
+};
