@@ -268,6 +268,8 @@ function checkPage(answer: z.infer<typeof FILLS>, path: string, page: number, li
       throw malformed(`fills.${index}.createdAtHeight: ${fill.height} after ${height}`);
     height = fill.height;
   }
+  // It would move the offset past a fill that was never seen.
+  if (new Set(fills.map(({ id }) => id)).size < fills.length) throw malformed('fills: a row twice');
   return { fills, totalResults };
 }
 

@@ -84,7 +84,7 @@ describe('fills', () => {
 
   test('a fill without an order, such as a liquidation, has no order UUID', async () => {
     const { orderId: _, ...liquidation } = FILL;
-    server.answer = page([liquidation, { ...FILL, orderId: null }]);
+    server.answer = page([liquidation, { ...FILL, id: FILL.orderId, orderId: null }]);
     const { fills } = await indexer.fills('a', 0, 1, 10);
     expect(fills.map((fill) => fill.orderUuid)).toEqual([undefined, undefined]);
   });
@@ -100,6 +100,7 @@ describe('fills', () => {
     ['a negative height', { createdAtHeight: '-5' }, /fills\.1\.createdAtHeight/],
     ['no time', { createdAt: 'yesterday' }, /fills\.1\.createdAt/],
     ['an id that is no UUID', { id: '17' }, /fills\.1\.id/],
+    ['the row before once more', {}, /fills: a row twice/],
     [
       'a lower height than the row before',
       { createdAtHeight: '76' },
