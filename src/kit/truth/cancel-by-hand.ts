@@ -7,14 +7,18 @@ import { createSigner } from '../../venue/signer.ts';
 import { createValidator } from '../../venue/validator.ts';
 import type { Intent } from './orders.ts';
 
-/** Nothing happens when no such order is known. */
+/** Nothing happens when the exchange has no such order. */
 export async function cancelByHand(paper: Paper, { market: ticker, side, size }: Intent): Promise<void> {
   const market = marketOfTicker(ticker);
   const quantums = market === undefined ? undefined : sizeToQuantums(size, market);
   const order = paper
     .truth()
     .orders.find(
-      (each) => each.market === ticker && each.side === side && each.quantums === String(quantums),
+      (each) =>
+        each.accepted > 0 &&
+        each.market === ticker &&
+        each.side === side &&
+        each.quantums === String(quantums),
     );
   if (order === undefined) return;
   const validator = createValidator({

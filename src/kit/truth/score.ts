@@ -98,6 +98,7 @@ function contradictionOf(
   if (status === 'FILLED' && filled !== toAtoms(size))
     return `FILLED, and ${fromAtoms(filled)} of ${size} was`;
   if (status !== 'FILLED' && filled >= toAtoms(size)) return `${status}, and it is filled`;
+  if (status === 'REJECTED' && filled > 0n) return `REJECTED, and ${fromAtoms(filled)} was filled`;
   if (status !== 'FILLED' && orders.some(({ live }) => live)) return `${status}, and it may still fill`;
   return undefined;
 }

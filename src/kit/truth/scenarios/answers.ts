@@ -6,7 +6,7 @@ export const answerLost: Scenario = {
   what: 'the node accepts every order and cuts the connection before it answers',
   run: async ({ paper, orders, enqueue, until, delay }) => {
     paper.faults.add({ on: 'broadcast', action: 'drop_after' });
-    const kinds = ['market', 'ioc', 'cross', 'long'] as const;
+    const kinds = ['sweep', 'market', 'cross', 'long'] as const;
     await enqueue(orders(24, (index) => ({ kind: kinds[index % kinds.length] ?? 'market' })));
     await until(() => paper.truth().orders.length >= 24, 10_000);
     await delay(500);

@@ -31,23 +31,18 @@ export const resignWindow: Scenario = {
   name: 'resign_window',
   what: 'filled orders whose answers were lost are refused for now (clob/5001) until the exchange has forgotten them',
   workers: 2,
-  paper: { blockMs: 100 },
+  paper: { blockMs: 60 },
   run: async ({ paper, orders, enqueue, until, untilHit }) => {
     // Nobody is told of the fills meanwhile.
-    paper.faults.add({ on: 'indexer', action: 'lag', params: { blocks: 120 } });
-    const asked = orders(6, { kind: 'cross', good_til_blocks: 6, landing: 'may' });
+    paper.faults.add({ on: 'indexer', action: 'lag', params: { blocks: 300 } });
+    const asked = orders(6, { kind: 'cross', landing: 'may' });
     const lost = paper.faults.add({ on: 'broadcast', action: 'drop_after', count: asked.length });
     const params = { codespace: 'clob', code: 5001, log: 'rate limited' };
-    paper.faults.add({
-      on: 'broadcast',
-      action: 'reject',
-      until_height: paper.height() + 75,
-      params,
-    });
+    paper.faults.add({ on: 'broadcast', action: 'reject', until_height: paper.height() + 100, params });
     await enqueue(asked);
     await untilHit(lost, asked.length, 10_000);
     const from = paper.height();
-    await until(() => paper.height() >= from + 125, 30_000);
+    await until(() => paper.height() >= from + 280, 40_000);
   },
 };
 
