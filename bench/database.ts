@@ -2,8 +2,9 @@
 // folder that may be thrown away at any time. A database under its final name is complete: it is filled under another.
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import pg from 'pg';
+import type pg from 'pg';
 import { bringUpToDate } from '../src/cli/bring-up-to-date.ts';
+import { ask } from '../src/kit/lab/servers.ts';
 import { chooseBackend } from '../src/queue/backend.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/store/embedded-postgres.ts';
 import { readMigrationFiles } from '../src/store/migrations.ts';
@@ -49,18 +50,6 @@ export async function startBenchServer(
   };
   const administer = (statement: string) => ask(urlOf('postgres'), statement);
   return { urlOf, administer, stop: server.stop };
-}
-
-/** One statement over a connection of its own. */
-export async function ask(url: string, statement: string): Promise<pg.QueryResult> {
-  const client = new pg.Client({ connectionString: url });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return await client.query(statement);
-  } finally {
-    await client.end().catch(() => {});
-  }
 }
 
 export async function hasDatabase({ administer }: BenchServer, name: string): Promise<boolean> {

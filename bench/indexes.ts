@@ -1,8 +1,9 @@
 // `npm run bench:indexes`: what indexes and free room in pages cost the writes: the same orders through the same
 // statements into one layout after the other, in turns, so that whatever else the machine does hits them alike.
 import { wholeNumber } from '../src/cli/whole-number.ts';
+import { ask } from '../src/kit/lab/servers.ts';
 import { openDatabase } from '../src/store/database.ts';
-import { ask, type BenchServer, dropDatabase } from './database.ts';
+import { type BenchServer, dropDatabase } from './database.ts';
 import { LAYOUTS, type Layout } from './index-sets.ts';
 import { printResults, resultOf } from './layout-results.ts';
 import { machineFacts } from './report.ts';

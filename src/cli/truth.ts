@@ -1,16 +1,15 @@
 // `router truth`: every fault that loses money elsewhere, made to happen on real processes of this router and of what
 // people use today, and then each system's books against the exchange's own. A line a run while it works, a table at the
 // end; whatever ends it, everything that it started has ended and nothing is left on disk.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { ensureBaselines } from '../kit/lab/baselines.ts';
 import type { QueueKind } from '../kit/lab/servers.ts';
-import { BASELINES, isInstalled } from '../kit/truth/baseline-system.ts';
 import type { Outcome } from '../kit/truth/run-scenario.ts';
 import { runTruth, type TruthResult } from '../kit/truth/run-truth.ts';
 import type { Scenario } from '../kit/truth/scenario.ts';
 import { SCENARIOS, scenariosOn } from '../kit/truth/scenarios.ts';
 import { COUNTS } from '../kit/truth/score.ts';
 import type { AdapterName } from '../kit/truth/system.ts';
+import { endOnInterrupt } from './interrupt.ts';
 import { table } from './output.ts';
 
 export type TruthCommand = {
@@ -32,14 +31,7 @@ class UsageError extends Error {
   readonly exitCode = 2;
 }
 
-class Interrupted extends Error {
-  readonly exitCode = 130;
-}
-
 const SHOWN_FINDINGS = 5;
-/** A terminal sends Ctrl-C to npm too, and npm passes it on: what comes sooner than this is the same one. */
-const SAME_SIGNAL_MS = 500;
-
 /** @returns the exit code: 1 unless every count of the router is zero */
 export async function runTruthCommand(command: TruthCommand): Promise<number> {
   const { queue, adapters, json } = command;
@@ -48,9 +40,14 @@ export async function runTruthCommand(command: TruthCommand): Promise<number> {
     console.log(table(scenarios.map(({ name, what }) => [name, what])));
     return 0;
   }
-  const { signal, stop } = abortOnSignals();
+  const { signal, release } = endOnInterrupt();
   try {
-    if (adapters.some((adapter) => adapter !== 'router') && !isInstalled()) await installBaselines(signal);
+    if (adapters.some((adapter) => adapter !== 'router')) {
+      await ensureBaselines(
+        () => console.error('installing bench/baselines (npm ci, once; --adapters router does without)'),
+        signal,
+      );
+    }
     const all = scenarios.length * adapters.length;
     console.error(
       `${scenarios.length} scenarios with ${adapters.join(', ')} on ${queue}, seed ${command.seed}: ${all} runs, ${command.parallel} at a time`,
@@ -72,9 +69,11 @@ export async function runTruthCommand(command: TruthCommand): Promise<number> {
     console.log(json ? JSON.stringify(result) : tableOf(result, adapters));
     return result.ok || !adapters.includes('router') ? 0 : 1;
   } catch (error) {
-    throw signal.aborted ? signal.reason : error;
+    if (!signal.aborted) throw error;
+    console.error('interrupted; everything that was started has ended');
+    return 130;
   } finally {
-    stop();
+    release();
   }
 }
 
@@ -88,37 +87,6 @@ function choose(names: readonly string[] | undefined, queue: QueueKind): readonl
       throw new UsageError(`${name} needs --queue ${scenario.onlyOn}`);
     return scenario;
   });
-}
-
-async function installBaselines(signal: AbortSignal): Promise<void> {
-  console.error('installing bench/baselines (npm ci, once; --adapters router does without)');
-  const npm = spawn('npm', ['ci', '--prefix', BASELINES, '--no-audit', '--no-fund'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    signal,
-  });
-  const [code] = await once(npm, 'exit');
-  if (code !== 0)
-    throw new Error(`npm ci --prefix bench/baselines ended with ${code}: use --adapters router`);
-}
-
-function abortOnSignals() {
-  const end = new AbortController();
-  let firstMs: number | undefined;
-  const onSignal = () => {
-    if (firstMs === undefined) {
-      console.error('interrupted: ending what was started');
-      end.abort(new Interrupted('interrupted'));
-    } else if (Date.now() - firstMs > SAME_SIGNAL_MS) process.exit(130);
-    firstMs ??= Date.now();
-  };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const name of signals) process.on(name, onSignal);
-  return {
-    signal: end.signal,
-    stop: () => {
-      for (const name of signals) process.off(name, onSignal);
-    },
-  };
 }
 
 function lineOf({ name }: Scenario, adapter: AdapterName, outcome: Outcome): string {

@@ -8,17 +8,17 @@ import { join } from 'node:path';
 export const BASELINES = ['naive', 'ccxt'] as const;
 export type BaselineName = (typeof BASELINES)[number];
 
-const FOLDER = join(import.meta.dirname, '..', '..', '..', 'bench', 'baselines');
+export const BASELINES_FOLDER = join(import.meta.dirname, '..', '..', '..', 'bench', 'baselines');
 
 export function baselineProgram(name: 'worker' | 'producer'): string {
-  return join(FOLDER, `${name}.mjs`);
+  return join(BASELINES_FOLDER, `${name}.mjs`);
 }
 
 /** Throws with npm's last words when it cannot be installed. @param onInstall called before it takes its time */
 export async function ensureBaselines(onInstall: () => void, signal?: AbortSignal): Promise<void> {
-  if (existsSync(join(FOLDER, 'node_modules', '.package-lock.json'))) return;
+  if (existsSync(join(BASELINES_FOLDER, 'node_modules', '.package-lock.json'))) return;
   onInstall();
-  const npm = spawn('npm', ['ci', '--no-audit', '--no-fund', '--prefix', FOLDER], {
+  const npm = spawn('npm', ['ci', '--no-audit', '--no-fund', '--prefix', BASELINES_FOLDER], {
     stdio: ['ignore', 'ignore', 'pipe'],
     signal,
   });

@@ -125,7 +125,7 @@ function withPath(url: string, database: string): string {
 }
 
 /** One statement over a connection of its own. */
-async function ask(url: string, statement: string): Promise<pg.QueryResult> {
+export async function ask(url: string, statement: string): Promise<pg.QueryResult> {
   const client = new pg.Client({ connectionString: url });
   client.on('error', () => {});
   await client.connect();

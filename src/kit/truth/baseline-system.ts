@@ -1,11 +1,10 @@
 // A baseline as a system under test: bench/baselines/worker.mjs as processes, its jobs added as its producer adds them,
 // its books its own tables. It has no door that records and no cancel: an order of it is cancelled as its owner would by
 // hand, from outside.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { sql } from 'kysely';
 import type { Paper } from '../../paper/paper.ts';
 import { chooseBackend } from '../../queue/backend.ts';
+import { BASELINES_FOLDER, baselineProgram } from '../lab/baselines.ts';
 import type { Servers } from '../lab/servers.ts';
 import { openSite, type Site } from '../lab/site.ts';
 import { cancelByHand } from './cancel-by-hand.ts';
@@ -14,8 +13,6 @@ import { type Crew, startCrew } from './crew.ts';
 import type { Settings } from './scenario.ts';
 import type { AdapterName, Belief, System } from './system.ts';
 import { wipeQueue } from './wipe-queue.ts';
-
-export const BASELINES = join(import.meta.dirname, '..', '..', '..', 'bench', 'baselines');
 
 export type BaselineSystemOptions = {
   readonly name: Exclude<AdapterName, 'router'>;
@@ -31,10 +28,6 @@ const JOB_OPTIONS = { attempts: 3, backoff: { type: 'exponential', delay: 1000 }
 /** BullMQ's default of 30 s would make a killed worker's jobs come back too late for the score. */
 const LOCK_MS = 3_000;
 const FINAL = ['FILLED', 'CANCELLED', 'EXPIRED', 'REJECTED'];
-
-export function isInstalled(): boolean {
-  return existsSync(join(BASELINES, 'node_modules', 'bullmq'));
-}
 
 export async function openBaselineSystem(options: BaselineSystemOptions): Promise<System> {
   const { name, servers, paper } = options;
@@ -56,9 +49,9 @@ export async function openBaselineSystem(options: BaselineSystemOptions): Promis
         { length: options.workers },
         (_, index) => () =>
           site.startProgram(
-            [join(BASELINES, 'worker.mjs'), name],
+            [baselineProgram('worker'), name],
             { ...env, ...options.settingsOf?.(index) },
-            BASELINES,
+            BASELINES_FOLDER,
           ),
       ),
     );
