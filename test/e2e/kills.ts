@@ -42,7 +42,8 @@ async function killOnce(router: TestRouter, point: KillPoint, seed: number): Pro
 /** @param seeds one kill each */
 export async function killAndCompare(point: KillPoint, seeds: readonly number[]): Promise<void> {
   await using router = await startTestRouter({
-    paper: { blockMs: 100 },
+    // Orders beyond the book pile up over the kills: without the money for them they would have no fills to die in.
+    paper: { blockMs: 100, startUsdc: '1000000000' },
     settings: { IOC_GOOD_TIL_BLOCKS: '15' },
   });
   for (const seed of seeds) await killOnce(router, point, seed);
