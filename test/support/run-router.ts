@@ -11,10 +11,11 @@ const MAX_MS = 45_000;
 
 export type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
-/** @param words e.g. `src/cli.ts migrate` @param settings all that it knows of its environment */
+/** @param words e.g. `src/cli.ts migrate` @param settings all that it knows of its environment @param maxMs then it is ended */
 export async function runProcess(
   words: readonly string[],
   settings: Readonly<Record<string, string>>,
+  maxMs = MAX_MS,
 ): Promise<Ended> {
   const [script = '', ...args] = words;
   const child = spawn(process.execPath, [join(ROOT, script), ...args], {
@@ -22,7 +23,7 @@ export async function runProcess(
     // No .env of a developer there.
     cwd: tmpdir(),
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: MAX_MS,
+    timeout: maxMs,
   });
   const said = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr'] as const) {
