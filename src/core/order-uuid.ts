@@ -5,8 +5,8 @@ import { hash } from 'node:crypto';
 const NAMESPACE = Buffer.from('0f9da948a6fb4c459edc4685c3f3317d', 'hex');
 
 /** RFC 9562 version 5 (sha1, name-based) in dYdX's namespace. */
-export function uuidV5(name: string | Uint8Array): string {
-  const named = Buffer.concat([NAMESPACE, typeof name === 'string' ? Buffer.from(name, 'utf8') : name]);
+export function uuidV5(name: string): string {
+  const named = Buffer.concat([NAMESPACE, Buffer.from(name, 'utf8')]);
   const hex = hash('sha1', named, 'hex');
   // The version in place of the 13th digit, the variant in the upper half of the 17th.
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);
