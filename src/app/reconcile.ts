@@ -73,6 +73,8 @@ export async function reconcileSubaccount(deps: ReconcileDeps, start: Cursor): P
     const isFollowing = known === 0 && cursor.fillsRead > 0;
     let booked = await deps.book({ ...pageReport, isFollowing });
     if (booked?.isShifted) {
+      run.fills += booked.bookings.length;
+      report(deps, booked);
       run.fills += await readUpTo(deps, cursor, page);
       booked = await deps.book(pageReport);
     }
