@@ -271,6 +271,11 @@ export type MutationName = keyof typeof MUTATIONS;
 /** Throws when a text is not there exactly once: a mutation that changes nothing would be caught by nothing. */
 export function mutate(name: MutationName, file: string, source: string): string {
   const { patches }: Mutation = MUTATIONS[name];
+  return patched(name, patches, file, source);
+}
+
+/** The source with those patches of the file. Throws when a text is not there exactly once. */
+export function patched(name: string, patches: Mutation['patches'], file: string, source: string): string {
   let text = source;
   for (const { find, replace } of patches.filter((patch) => patch.file === file)) {
     const parts = text.split(find);
