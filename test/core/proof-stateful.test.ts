@@ -49,6 +49,9 @@ const refusedOnChain = statefulAttempt({ txBytes: FIRST, included: { height: 102
 /** The same nonce with another memo. */
 const sibling = { txBytes: Uint8Array.of(3), signedHeight: 101 };
 const refusedNonce = { outcome: 'refused', codespace: 'sdk', code: 32, transmissions: 2 } as const;
+/** Refused in a block before its message: the nonce is left to a sibling. */
+const noFee = statefulAttempt({ txBytes: FIRST, included: { height: 102, code: 5 } });
+const BEFORE_MESSAGE: Death = { ...failedAt(noFee), codespace: 'sdk', code: 5, log: 'insufficient funds' };
 const nonceRefusal = { codespace: 'sdk', code: 32, log: 'account sequence mismatch' };
 
 type Changes = Partial<OrderFacts>;
@@ -142,6 +145,11 @@ const CASES: Readonly<Record<string, readonly [OrderStatus, string, StoredOrder]
       failed,
       statefulAttempt({ ...sibling, included: { height: 102, code: 32 } }),
     ]),
+  ],
+  'failed in its block before its message, its sibling never there': [
+    'REJECTED',
+    'sdk/5',
+    ends({ death: BEFORE_MESSAGE }, [noFee, statefulAttempt({ ...sibling, absent: ABSENT })]),
   ],
   'removed, with a second nonce after the first was refused on chain': [
     'CANCELLED',
@@ -382,6 +390,10 @@ describe('a single change of the rows is found:', () => {
         }),
       ],
     })),
+    'failed before its message, while a sibling or an earlier one is open': ofCause(
+      'failed',
+      withLost({ absent: undefined }),
+    ),
     'failed, with a fill': ofCause('failed', withKnownFill),
 
     'never on chain, but not shown absent': ofCause('never_included', withLost({ absent: undefined })),
