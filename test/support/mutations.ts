@@ -11,12 +11,16 @@ export type Mutation = {
 };
 
 /** Ends a signed order as if it had never been signed. */
-const END_SIGNED = {
-  file: 'src/store/outcomes.ts',
-  find: "AND o.status = 'PENDING' AND o.attempt_count = 0",
-  replace: "AND o.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')",
+export const END_SIGNED = {
+  patches: [
+    {
+      file: 'src/store/outcomes.ts',
+      find: "AND o.status = 'PENDING' AND o.attempt_count = 0",
+      replace: "AND o.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')",
+    },
+  ],
+  sql: ['ALTER TABLE orders DROP CONSTRAINT orders_never_sent_is_unsigned'],
 };
-const END_SIGNED_SQL = ['ALTER TABLE orders DROP CONSTRAINT orders_never_sent_is_unsigned'];
 
 export const MUTATIONS = {
   new_client_id_on_retry: {
@@ -80,9 +84,9 @@ export const MUTATIONS = {
         replace: `  if (outcome === 'accepted') for (const { id } of orders) await endUnsent(deps, id, 'CANCELLED', 'cancelled');
   return outcome === 'doubt' || outcome === 'deferred' ? retry : { kind: 'await_proof' };`,
       },
-      END_SIGNED,
+      ...END_SIGNED.patches,
     ],
-    sql: END_SIGNED_SQL,
+    sql: END_SIGNED.sql,
   },
   absence_is_final: {
     what: 'an order in doubt that the indexer does not know is called EXPIRED',
@@ -97,9 +101,9 @@ export const MUTATIONS = {
   const due = dueOrder(deps, order);
 `,
       },
-      END_SIGNED,
+      ...END_SIGNED.patches,
     ],
-    sql: END_SIGNED_SQL,
+    sql: END_SIGNED.sql,
   },
   window_rule_skipped: {
     what: 'an order is signed again beyond its first good-til-block + 40, where the venue has forgotten its fills',

@@ -45,6 +45,8 @@ export type ServersOptions = {
   readonly queue: QueueKind;
   /** `name=value`, over PostgreSQL's defaults, which are durable */
   readonly postgresSettings?: readonly string[];
+  /** as on redis-server's command line, over its defaults here, which are durable */
+  readonly redisArgs?: readonly string[];
   readonly signal?: AbortSignal | undefined;
 };
 
@@ -54,12 +56,13 @@ const WORKER = { user: 'kit_worker', password: 'kit' } as const;
 export async function startServers({
   queue,
   postgresSettings = [],
+  redisArgs = [],
   signal,
 }: ServersOptions): Promise<Servers> {
   await using opening = new AsyncDisposableStack();
   const folder = mkdtempSync(join(tmpdir(), 'router-kit-'));
   opening.defer(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
-  const redis = queue === 'redis' ? opening.use(await startRedisServer()) : undefined;
+  const redis = queue === 'redis' ? opening.use(await startRedisServer({ args: redisArgs })) : undefined;
   signal?.throwIfAborted();
   const port = await freePort();
   const cluster = join(folder, 'postgres');

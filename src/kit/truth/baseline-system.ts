@@ -67,12 +67,9 @@ export async function openBaselineSystem(options: BaselineSystemOptions): Promis
       if (crew === undefined) throw new Error(`${name} was not started`);
       return crew;
     },
-    enqueue: async (intents, { addedAt }) => {
-      await addJobs(
-        site,
-        intents.map((data) => ({ data, jobId: `order-${encodeURIComponent(data.client_id)}` })),
-        addedAt,
-      );
+    enqueue: async (intents, { addedAt, company = [] }) => {
+      const named = intents.map((data) => ({ data, jobId: `order-${encodeURIComponent(data.client_id)}` }));
+      await addJobs(site, [...named, ...company.map((data) => ({ data }))], addedAt);
       return intents.map(({ client_id }) => client_id);
     },
     enqueueAgain: (intents) =>

@@ -28,7 +28,7 @@ const MARKET = 'BTC-USD';
 const STEP_DECIMALS = 4;
 /** The paper price stays between 58,200 and 61,800. */
 const CROSSES = '63000';
-const RESTS = '57000';
+export const RESTS = '57000';
 const LIVES_BLOCKS = 18;
 /** 40 BTC; a side of the book has at most 12 levels of 50,000 USD */
 const SWEEP_STEPS = 400_000;

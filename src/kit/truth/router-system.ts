@@ -74,9 +74,10 @@ export async function openRouterSystem(options: RouterSystemOptions): Promise<Sy
       if (crews === undefined) throw new Error('the router was not started');
       return crews.submitters;
     },
-    enqueue: async (intents, { isRecorded = false, addedAt }) => {
-      if (addedAt !== undefined) {
-        await addJobs(site, intents, addedAt);
+    enqueue: async (intents, { isRecorded = false, addedAt, company }) => {
+      if (addedAt !== undefined || company !== undefined) {
+        const jobs = company === undefined ? intents : [{ intents: [...intents, ...company] }];
+        await addJobs(site, jobs, addedAt);
         return intents.map(({ client_id }) => client_id);
       }
       const results = await site.client.enqueue(intents, { until: isRecorded ? 'recorded' : 'queued' });

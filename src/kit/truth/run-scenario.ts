@@ -9,7 +9,7 @@ import { openBaselineSystem } from './baseline-system.ts';
 import { type AskedOrder, createOrderMaker, type OrderTerms } from './orders.ts';
 import { openRouterSystem } from './router-system.ts';
 import type { Scenario, Settings, Stage } from './scenario.ts';
-import { type Counts, type Evidence, isClean, isOver, score } from './score.ts';
+import { type Counts, type Evidence, isClean, isOver, score, wrongFinals } from './score.ts';
 import type { AdapterName, System } from './system.ts';
 
 export type RunOptions = {
@@ -83,15 +83,19 @@ export async function runScenario(options: RunOptions): Promise<Outcome> {
   const owner = await ownerOf(paperPrivateKey());
   const forgotten = new Set<string>();
   const asked: AskedOrder[] = [];
-  const stage = createStage({ ...options, signal }, { paper, system, asked, forgotten, owner });
+  const contradicted = new Map<string, string>();
+  const gather = async (): Promise<Omit<Evidence, 'unproven'>> => {
+    const beliefs = await system.beliefs();
+    return { asked, beliefs, truth: truthOf(paper, owner, forgotten), contradicted };
+  };
+  const judgeFinals = async () => {
+    for (const [clientId, why] of wrongFinals(await gather())) contradicted.set(clientId, why);
+  };
+  const stage = createStage({ ...options, signal }, { paper, system, asked, forgotten, owner, judgeFinals });
   await scenario.run(stage);
   paper.faults.clear();
   const healedMs = performance.now();
 
-  const gather = async (): Promise<Omit<Evidence, 'unproven'>> => {
-    const beliefs = await system.beliefs();
-    return { asked, beliefs, truth: truthOf(paper, owner, forgotten) };
-  };
   const judge = async () => {
     const evidence = await gather();
     return score({
@@ -143,11 +147,12 @@ type Scene = {
   readonly asked: AskedOrder[];
   readonly forgotten: Set<string>;
   readonly owner: string;
+  readonly judgeFinals: () => Promise<void>;
 };
 
 function createStage(
   { scenario, seed, servers, outageMs, kills, signal }: RunOptions,
-  { paper, system, asked, forgotten, owner }: Scene,
+  { paper, system, asked, forgotten, owner, judgeFinals }: Scene,
 ): Stage {
   const make = createOrderMaker(scenario.name);
   let drawn = 0;
@@ -189,6 +194,7 @@ function createStage(
     untilHit: (id, hits, timeoutMs) =>
       until(() => (paper.faults.list().find((fault) => fault.id === id)?.hits ?? 0) >= hits, timeoutMs),
     delay: pause,
+    judgeFinals,
     forget: () => {
       for (const { id } of paper.truth(owner).orders) forgotten.add(id);
       asked.length = 0;

@@ -48,6 +48,8 @@ export type Stage = {
   /** until a fault has hit so often @param id as faults.add returned it */
   readonly untilHit: (id: number, hits: number, timeoutMs?: number) => Promise<boolean>;
   readonly delay: (ms: number) => Promise<void>;
+  /** What is final now and contradicted now is counted, although a late report may mend it before the end. */
+  readonly judgeFinals: () => Promise<void>;
   /** Orders of before, which are no part of the score. */
   readonly forget: () => void;
 };
@@ -55,6 +57,8 @@ export type Stage = {
 export type EnqueueOptions = {
   /** as rows, where a system has a door that records; else as jobs */
   readonly isRecorded?: boolean;
+  /** what else is handed over with them, in one job where a system has jobs of many */
+  readonly company?: readonly unknown[];
   /** when the job says that it was added, unix ms */
   readonly addedAt?: number;
 };

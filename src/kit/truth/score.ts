@@ -22,24 +22,24 @@ export type Evidence = {
   /** of the account, without what was there before */
   readonly truth: Pick<Truth, 'orders' | 'fills'>;
   readonly unproven: readonly string[];
+  /** by client id: what was final and contradicted before, although it may be mended by now */
+  readonly contradicted?: ReadonlyMap<string, string> | undefined;
 };
 
-export function score({ asked, beliefs, truth, unproven }: Evidence): Scored {
+export function score({ asked, beliefs, truth, unproven, contradicted }: Evidence): Scored {
   const findings: { readonly count: keyof Counts; readonly by: number; readonly line: string }[] = [];
   const find = (count: keyof Counts, by: number, line: string) => {
     if (by > 0) findings.push({ count, by, line: `${count} ${by}: ${line}` });
   };
   const believed = new Map(beliefs.map((belief) => [belief.clientId, belief]));
-  const accepted = Map.groupBy(
-    truth.orders.filter((order) => order.accepted > 0),
-    (order) => key(order.market, order.side, order.quantums),
-  );
+  const accepted = acceptedOrders(truth);
   const fillsOf = Map.groupBy(truth.fills, (fill) => fill.order_id);
   const explained = new Set<string>();
+  const wrong = new Map([...(contradicted ?? []), ...wrongFinals({ asked, beliefs, truth })]);
 
   for (const { intent, landing } of asked) {
-    const { client_id, market, side, size } = intent;
-    const orders = accepted.get(key(market, side, quantumsOf(market, size))) ?? [];
+    const { client_id } = intent;
+    const orders = accepted.get(keyOf(intent)) ?? [];
     for (const { id } of orders) explained.add(id);
     const fills = orders.flatMap(({ id }) => fillsOf.get(id) ?? []);
     const belief = believed.get(client_id);
@@ -58,7 +58,7 @@ export function score({ asked, beliefs, truth, unproven }: Evidence): Scored {
 
     if (landing === 'never' && orders.length > 0)
       find('wrong_finals', 1, `${client_id} was sent after its time`);
-    const contradiction = belief?.isFinal === true ? contradictionOf(belief, size, orders, fills) : undefined;
+    const contradiction = wrong.get(client_id);
     if (contradiction !== undefined) find('wrong_finals', 1, `${client_id}: ${contradiction}`);
   }
   // Nobody asked for it: what is bought twice need not look like the original.
@@ -85,6 +85,27 @@ export function isOver({ asked, beliefs, truth }: Omit<Evidence, 'unproven'>): b
   return asked.every(({ intent }) => final.has(intent.client_id)) && truth.orders.every(({ live }) => !live);
 }
 
+/** What is final and contradicted by the exchange, by client id. */
+export function wrongFinals({
+  asked,
+  beliefs,
+  truth,
+}: Pick<Evidence, 'asked' | 'beliefs' | 'truth'>): Map<string, string> {
+  const believed = new Map(beliefs.map((belief) => [belief.clientId, belief]));
+  const accepted = acceptedOrders(truth);
+  const fillsOf = Map.groupBy(truth.fills, (fill) => fill.order_id);
+  const wrong = new Map<string, string>();
+  for (const { intent } of asked) {
+    const belief = believed.get(intent.client_id);
+    if (belief?.isFinal !== true) continue;
+    const orders = accepted.get(keyOf(intent)) ?? [];
+    const fills = orders.flatMap(({ id }) => fillsOf.get(id) ?? []);
+    const contradiction = contradictionOf(belief, intent.size, orders, fills);
+    if (contradiction !== undefined) wrong.set(intent.client_id, contradiction);
+  }
+  return wrong;
+}
+
 function contradictionOf(
   belief: Belief,
   size: string,
@@ -101,6 +122,15 @@ function contradictionOf(
   if (status === 'REJECTED' && filled > 0n) return `REJECTED, and ${fromAtoms(filled)} was filled`;
   if (status !== 'FILLED' && orders.some(({ live }) => live)) return `${status}, and it may still fill`;
   return undefined;
+}
+
+function acceptedOrders(truth: Evidence['truth']): Map<string, Truth['orders']> {
+  const accepted = truth.orders.filter((order) => order.accepted > 0);
+  return Map.groupBy(accepted, (order) => key(order.market, order.side, order.quantums));
+}
+
+function keyOf({ market, side, size }: AskedOrder['intent']): string {
+  return key(market, side, quantumsOf(market, size));
 }
 
 function key(market: string, side: string, quantums: string): string {

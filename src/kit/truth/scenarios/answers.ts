@@ -1,5 +1,7 @@
 // What a node says, or does not say, when an order has been sent.
+import { RESTS } from '../orders.ts';
 import type { Scenario } from '../scenario.ts';
+import { SLOW } from './roomy.ts';
 
 export const answerLost: Scenario = {
   name: 'answer_lost',
@@ -20,7 +22,9 @@ export const nodeHangs: Scenario = {
   run: async ({ paper, orders, enqueue, until }) => {
     paper.faults.add({ on: 'broadcast', action: 'hang_after', node: 0 });
     paper.faults.add({ on: 'broadcast', action: 'drop_before', node: 1, every: 2, count: 9 });
-    await enqueue(orders(18, (index) => ({ kind: index % 2 === 0 ? 'cross' : 'market' })));
+    // What rests still lives when it is sent again; the fills of the others are found before.
+    const kinds = [{ kind: 'cross' }, { kind: 'market' }, { kind: 'rest', good_til_blocks: 40 }] as const;
+    await enqueue(orders(18, (index) => kinds[index % kinds.length] ?? { kind: 'market' }));
     await until(() => paper.truth().orders.length >= 18, 10_000);
   },
 };
@@ -54,16 +58,23 @@ export const code32: Scenario = {
 export const secondNodeLimits: Scenario = {
   name: 'second_node_limits',
   what: 'a stateful order is accepted by one node, its answer is lost, and the other node says clob/5001',
-  paper: { nodes: 2 },
-  run: async ({ paper, orders, enqueue, untilHit }) => {
+  paper: { ...SLOW, nodes: 2 },
+  run: async ({ paper, system, orders, enqueue, untilHit, delay }) => {
+    // The first node is the faster one, and the nodes do not talk: the second one has not seen these bytes.
+    paper.setNode(0, { gossip: false });
+    const slow = { ms: 80 };
+    paper.faults.add({ on: 'rpc', action: 'delay_answer', node: 1, method: 'status', params: slow });
+    await delay(1_500);
+    const asked = orders(4, (index) => ({ kind: index % 2 === 0 ? 'long' : 'long_rest' }));
+    paper.faults.add({ on: 'broadcast', action: 'drop_after', node: 0, count: asked.length });
     const params = { codespace: 'clob', code: 5001, log: 'rate limited' };
-    for (let turn = 0; turn < 3; turn++) {
-      paper.faults.add({ on: 'broadcast', action: 'drop_after', count: 1 });
-      const limited = paper.faults.add({ on: 'broadcast', action: 'reject', count: 1, params });
-      await enqueue(orders(1, { kind: 'long' }));
-      await untilHit(limited, 1, 8_000);
-      paper.faults.clear();
-    }
+    const limited = paper.faults.add({ on: 'broadcast', action: 'reject', node: 1, params });
+    await enqueue(asked);
+    await untilHit(limited, asked.length, 8_000);
+    // What rests ends by a cancel, if the system knows that it is there.
+    await delay(3_000);
+    paper.faults.clear();
+    for (const { intent } of asked) if (intent.price === RESTS) await system.cancel(intent);
   },
 };
 
@@ -81,6 +92,8 @@ export const reduceOnlyRepeat: Scenario = {
       method: 'status',
       params: { ms: 80 },
     });
+    // The repeat is refused before anybody can know of the fill.
+    paper.faults.add({ on: 'indexer', action: 'lag', params: { blocks: 20 } });
     await delay(1_500);
     for (let turn = 1; turn <= 2; turn++) {
       await enqueue(orders(1, { kind: 'market' }));

@@ -4,11 +4,14 @@ import { ROOMY } from './roomy.ts';
 
 const ORDERS = 60;
 const KINDS = ['cross', 'market', 'long'] as const;
+/** So that most jobs wait: what a process holds it has recorded soon. */
+const FEW_AT_A_TIME = { SUBMIT_CONCURRENCY: '5' };
 
 export const postgresDown: Scenario = {
   name: 'postgres_down',
   what: 'PostgreSQL is away for 20 s (--outage) in the middle of it',
   paper: ROOMY,
+  settings: FEW_AT_A_TIME,
   isRough: true,
   quietMs: 2_000,
   run: async (stage) => {
@@ -22,12 +25,13 @@ export const postgresDown: Scenario = {
 
 export const queueWiped: Scenario = {
   name: 'queue_wiped',
-  what: 'everything in the queue is gone (FLUSHALL, TRUNCATE) in the middle of it',
+  what: 'everything in the queue is gone (FLUSHALL, TRUNCATE), and those who worked on it die with it (SIGKILL)',
   paper: ROOMY,
   isRough: true,
   run: async (stage) => {
     await startTrading(stage, true);
-    await stage.system.wipeQueue();
+    // As they are, they would finish all that they hold without the queue.
+    await Promise.all([stage.system.senders().kill(), stage.system.wipeQueue()]);
   },
 };
 
@@ -36,6 +40,7 @@ export const redisKilled: Scenario = {
   what: 'Redis is killed (SIGKILL) in the middle of it, and is back 3 s later with what it has on disk',
   onlyOn: 'redis',
   paper: ROOMY,
+  settings: FEW_AT_A_TIME,
   isRough: true,
   quietMs: 2_000,
   run: async (stage) => {

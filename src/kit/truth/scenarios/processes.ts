@@ -37,6 +37,9 @@ export const jobTwice: Scenario = {
   },
 };
 
+/** The router gives a height out for 15 s, whatever its clock does meanwhile. */
+const BLIND_AFTER_MS = 16_000;
+
 export const clockStep: Scenario = {
   name: 'clock_step',
   what: 'for a while the clock of one sending process is 40 s ahead, that of another 40 s behind',
@@ -47,12 +50,19 @@ export const clockStep: Scenario = {
       for (const process of system.senders().processes()) process.signal('SIGUSR2');
     };
     step();
+    const steppedMs = performance.now();
     await delay(500);
     await enqueue(
       // A short life may pass while nobody can tell the height.
       orders(16, (index) => (index % 2 === 0 ? { kind: 'long' } : { kind: 'cross', landing: 'may' })),
     );
     await until(() => paper.truth().orders.length >= 16, 8_000);
+    await until(() => performance.now() >= steppedMs + BLIND_AFTER_MS);
+    // Over by the right clock, and not by one that is 40 s behind.
+    const submit_by = new Date(Date.now() - 10_000).toISOString();
+    const late = orders(24, { kind: 'cross', submit_by, landing: 'never' });
+    await enqueue(late, { addedAt: Date.now() - 20_000 });
+    await delay(3_000);
     step();
   },
 };
@@ -69,7 +79,7 @@ export const poison: Scenario = {
       market: 'BTC-USD',
       side: 'BUY',
       type: 'LIMIT',
-      size: '0.01',
+      size: '0.5',
       price: '63000',
       good_til_blocks: 10,
     };
@@ -77,10 +87,13 @@ export const poison: Scenario = {
       { ...base, client_id: 'no-market', market: 'NOPE-USD' },
       { ...base, client_id: 'off-grid', size: '0.00001' },
       { ...base, client_id: 'no-size', size: 'many' },
-      { ...base, client_id: `zero${UNSTORABLE}` },
-      { ...base, client_id: 'deep', metadata: { text: `a${UNSTORABLE}` } },
       { ...base, client_id: 'long', price: '9'.repeat(40) },
       { ...base, client_id: 'late', submit_by: '275760-01-01T00:00:00Z' },
+      { ...base, client_id: 'wide'.repeat(100) },
+    ];
+    const badJobs: readonly unknown[] = [
+      { ...base, client_id: `zero${UNSTORABLE}` },
+      { ...base, client_id: 'deep', metadata: { text: `a${UNSTORABLE}` } },
       null,
       7,
       { intents: [] },
@@ -88,9 +101,11 @@ export const poison: Scenario = {
     await Promise.all([
       enqueue(asked.slice(0, 10)),
       // What the queue itself refuses has harmed nobody.
-      ...bad.map((intent) => system.enqueueAgain([intent]).catch(() => {})),
-      enqueue(asked.slice(10)),
+      ...badJobs.map((data) => system.enqueueAgain([data]).catch(() => {})),
     ]);
+    // Once it is warm, what comes together is stored together.
+    await until(() => paper.truth().orders.length >= 10, 10_000);
+    await enqueue(asked.slice(10), { company: bad });
     await until(() => paper.truth().orders.length >= asked.length, 10_000);
   },
 };
