@@ -412,8 +412,11 @@ export interface RateLimits {
 }
 
 export interface ReconcileCursors {
+  claimed_until: Timestamp | null;
+  due_at: Generated<Timestamp>;
   fills_read: Generated<Int8>;
   height: Int8;
+  idle_passes: Generated<number>;
   last_fill_id: string | null;
   owner: string;
   start_height: Int8;
