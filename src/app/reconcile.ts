@@ -1,20 +1,30 @@
 // Makes statuses true: reads height and fills of every subaccount that has orders of ours, in this order, and books
 // what they prove. A claim gives a subaccount to one reader at a time; the cursor keeps readers whose claims overlapped
 // from booking one page twice.
-import type { Fill, Indexer } from '../core/ports.ts';
+import type { Incident } from '../core/incidents.ts';
+import type { Fill, Indexer, ListedOrder } from '../core/ports.ts';
 import type { Telemetry } from '../core/telemetry.ts';
+import type { Compared } from '../store/comparing.ts';
 import type { Claimed, Cursor, Released } from '../store/cursors.ts';
 import type { Booked, VenueReport } from '../store/reconciling.ts';
 import type { Logs } from './submit.ts';
 
 export type ReconcileDeps = {
-  readonly indexer: Pick<Indexer, 'height' | 'fills'>;
+  readonly indexer: Pick<Indexer, 'height' | 'fills' | 'orders'>;
   /** Those that are due, the most urgent first: nobody else reads them until they are released. @param deadAt store/cursors.ts */
   readonly claim: (deadAt: number) => Promise<readonly Claimed[]>;
   readonly release: (released: Released) => Promise<void>;
   /** Takes a request of the indexer's budget. false: none is left for now, it was not asked */
   readonly mayAsk: () => Promise<boolean>;
   readonly book: (report: VenueReport) => Promise<Booked | undefined>;
+  /** The venue's lists of orders against ours (store/comparing.ts). */
+  readonly compare: (
+    cursor: Cursor,
+    open: readonly ListedOrder[],
+    recent: readonly ListedOrder[],
+  ) => Promise<Compared>;
+  /** @returns those that are new */
+  readonly recordIncidents: (incidents: readonly Incident[]) => Promise<readonly Incident[]>;
   /** The chain's newest block by a validator; undefined when it cannot be asked: nothing is settled then. */
   readonly chainHeight: () => number | undefined;
   /** fills a page; 200 keeps a page's transaction short, 1000 is the venue's limit */
@@ -60,6 +70,7 @@ async function reconcileClaimed(deps: ReconcileDeps, cursor: Claimed, height: nu
   const later = (dueInMs: number) => deps.release({ owner, subaccountNumber, dueInMs, idlePasses });
   try {
     const result = await reconcileSubaccount(deps, cursor, height);
+    if (result.isComplete && cursor.isToCompare) await compareClaimed(deps, cursor);
     await later(result.isComplete ? waitOf(deps.intervalMs, idlePasses) : 0);
     return result;
   } catch (error) {
@@ -72,6 +83,26 @@ async function reconcileClaimed(deps: ReconcileDeps, cursor: Claimed, height: nu
     // What cannot be released becomes free by itself.
     await later(Math.max(deps.intervalMs, retryAfterOf(error))).catch(() => {});
     return { fills: 0, settled: 0 };
+  }
+}
+
+/** What is found is told, and changes nothing; what cannot be compared now is compared in the next pass. */
+async function compareClaimed(deps: ReconcileDeps, cursor: Claimed): Promise<void> {
+  const { owner, subaccountNumber } = cursor;
+  try {
+    const [open, recent] = [
+      await deps.indexer.orders(owner, subaccountNumber, true),
+      await deps.indexer.orders(owner, subaccountNumber, false),
+    ];
+    const { unexplained, incidents } = await deps.compare(cursor, open, recent);
+    for (const { id, market, side, size, status } of unexplained) {
+      deps.telemetry.orderUnexplained();
+      deps.log.error({ order_uuid: id, owner, market, side, size, status }, 'unexplained order');
+    }
+    tellIncidents(deps, incidents);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    deps.log.warn({ owner, subaccount_number: subaccountNumber, error: message }, 'orders were not compared');
   }
 }
 
@@ -103,7 +134,7 @@ export async function reconcileSubaccount(
   start: Cursor,
   indexerHeight: number,
 ): Promise<ReconcileRun & { readonly isComplete: boolean }> {
-  const height = believedHeight(deps, start, indexerHeight);
+  const height = await believedHeight(deps, start, indexerHeight);
   const run = { fills: 0, settled: 0, isComplete: false };
   let cursor = start;
   // The page that holds the last fill that was read: it must still be there, or the offset means nothing.
@@ -144,11 +175,18 @@ export async function reconcileSubaccount(
 }
 
 /** Undefined: not to be believed, nothing is settled with it. */
-function believedHeight(deps: ReconcileDeps, cursor: Cursor, height: number): number | undefined {
+async function believedHeight(
+  deps: ReconcileDeps,
+  cursor: Cursor,
+  height: number,
+): Promise<number | undefined> {
   const fields = { owner: cursor.owner, height };
   const chainHeight = deps.chainHeight();
   if (height < cursor.height) {
-    deps.log.error({ ...fields, was: cursor.height }, 'indexer height went backwards, nothing is settled');
+    deps.log.warn({ ...fields, was: cursor.height }, 'indexer height went backwards, nothing is settled');
+    const subject = `${cursor.owner}/${cursor.subaccountNumber}`;
+    const details = { height, was: cursor.height, chain_height: chainHeight ?? null };
+    tellIncidents(deps, await deps.recordIncidents([{ kind: 'height_backwards', subject, details }]));
     return undefined;
   }
   if (chainHeight === undefined) {
@@ -239,7 +277,16 @@ async function readUpTo(deps: ReconcileDeps, cursor: Cursor, end: number): Promi
   return fills;
 }
 
-function report({ log, telemetry }: ReconcileDeps, booked: Booked): void {
+function tellIncidents({ log, telemetry }: ReconcileDeps, incidents: readonly Incident[]): void {
+  for (const { kind, subject, orderId, details } of incidents) {
+    telemetry.incident(kind);
+    log.error({ kind, subject, order_id: orderId, details }, 'incident');
+  }
+}
+
+function report(deps: ReconcileDeps, booked: Booked): void {
+  const { log, telemetry } = deps;
+  tellIncidents(deps, booked.incidents);
   for (const { order, fill, status, isLate, resolution } of booked.bookings) {
     telemetry.fillBooked(fill.createdAt, isLate);
     if (resolution !== undefined) telemetry.ended(status);

@@ -5,7 +5,9 @@ import type { Telemetry } from '../core/telemetry.ts';
 import { watchHeights } from '../ops/height-metrics.ts';
 import { errorFields } from '../ops/logger.ts';
 import { createBatcher } from '../store/batcher.ts';
+import { compareOrders } from '../store/comparing.ts';
 import { claimCursors, LEASE_MS, type Released, releaseCursors } from '../store/cursors.ts';
+import { recordIncidents } from '../store/incidents.ts';
 import { requireChain } from '../store/installation.ts';
 import { type Booked, bookReport } from '../store/reconciling.ts';
 import { createHeightFeed } from '../venue/height-feed.ts';
@@ -57,6 +59,8 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
     release: releases.push,
     mayAsk: createIndexerBudget(context),
     book: (report) => bookTimed(telemetry, () => bookReport(db, report, config.SETTLE_MARGIN_BLOCKS)),
+    compare: (...lists) => compareOrders(db, ...lists),
+    recordIncidents: (incidents) => recordIncidents(db, incidents),
     chainHeight: () => heights.current()?.height,
     pageSize: PAGE_SIZE,
     marginBlocks: config.SETTLE_MARGIN_BLOCKS,

@@ -32,6 +32,8 @@ export type Claimed = Cursor & {
   /** it has orders that are not final */
   readonly hasActive: boolean;
   readonly idlePasses: number;
+  /** its orders were not compared with the venue's list of them for a minute */
+  readonly isToCompare: boolean;
 };
 
 export type ClaimOptions = {
@@ -87,7 +89,8 @@ export async function claimCursors(db: Database, options: ClaimOptions): Promise
     UPDATE reconcile_cursors c SET claimed_until = clock_timestamp() + ${leaseMs}::int * interval '1 ms'
     FROM l WHERE c.owner = l.owner AND c.subaccount_number = l.subaccount_number
     RETURNING c.owner, c.subaccount_number, c.start_height, c.height, c.fills_read, c.last_fill_id, c.idle_passes,
-      l.has_active`.execute(db);
+      l.has_active,
+      coalesce(c.compared_at < clock_timestamp() - interval '1 minute', TRUE) AS is_to_compare`.execute(db);
   return rows.map((row) => ({
     owner: row.owner,
     subaccountNumber: row.subaccount_number,
@@ -97,6 +100,7 @@ export async function claimCursors(db: Database, options: ClaimOptions): Promise
     lastFillId: row.last_fill_id,
     hasActive: row.has_active,
     idlePasses: row.idle_passes,
+    isToCompare: row.is_to_compare,
   }));
 }
 
@@ -109,6 +113,7 @@ type ClaimedRow = {
   last_fill_id: string | null;
   idle_passes: number;
   has_active: boolean;
+  is_to_compare: boolean;
 };
 
 export type Released = Subaccount & {

@@ -7,6 +7,7 @@ import type { Death } from '../core/proof.ts';
 import { type OrderChange, type OrderFacts, type Reconciled, reconcile } from '../core/reconcile.ts';
 import { type Cursor, lockCursor, moveCursor } from './cursors.ts';
 import type { Database } from './database.ts';
+import { recordIncidents } from './incidents.ts';
 import { rowsAs } from './rows.ts';
 import type { DB } from './schema.ts';
 
@@ -54,8 +55,9 @@ export async function bookReport(
     await applyBookings(trx, result);
     await applyChanges(trx, result.settled);
     await settleNonces(trx, result);
+    const incidents = await recordIncidents(trx, result.incidents);
     const cursor = await moveCursor(trx, report.cursor, report, report.height);
-    return { ...result, cursor, isShifted, hasMore: orders.length >= MAX_SETTLED };
+    return { ...result, incidents, cursor, isShifted, hasMore: orders.length >= MAX_SETTLED };
   });
 }
 

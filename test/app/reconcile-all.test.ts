@@ -19,6 +19,7 @@ function claimed(subaccountNumber: number, changes: Partial<Claimed> = {}): Clai
     lastFillId: null,
     hasActive: true,
     idlePasses: 0,
+    isToCompare: false,
     ...changes,
   };
 }
@@ -33,6 +34,7 @@ async function pass(due: readonly Claimed[], changes: Partial<ReconcileDeps> = {
         asked.push(subaccountNumber);
         return { fills: [], totalResults: 0 };
       },
+      orders: async () => [],
     },
     claim: async () => due,
     release: async (one) => {
@@ -43,10 +45,13 @@ async function pass(due: readonly Claimed[], changes: Partial<ReconcileDeps> = {
       bookings: [],
       unexplained: [],
       settled: [],
+      incidents: [],
       cursor,
       isShifted: false,
       hasMore: false,
     }),
+    compare: async () => ({ unexplained: [], incidents: [] }),
+    recordIncidents: async () => [],
     chainHeight: () => HEIGHT,
     pageSize: 200,
     marginBlocks: 1,
@@ -98,6 +103,7 @@ test('a venue that says when to ask again is not asked before, and harms no othe
         if (subaccountNumber === 0) throw new IndexerError('too many', { status: 429, retryAfterMs: 7_000 });
         return { fills: [], totalResults: 0 };
       },
+      orders: async () => [],
     },
   });
   expect(released.get(0)).toMatchObject({ dueInMs: 7_000 });
@@ -122,6 +128,7 @@ test('a database that is away while a claim is released ends nothing', async () 
       fills: async () => {
         throw new IndexerError('away');
       },
+      orders: async () => [],
     },
     release: async () => {
       throw new Error('away, too');

@@ -30,11 +30,14 @@ async function subaccount(listAt: (question: number, fills: readonly Fill[]) => 
         const list = listAt(question++, fills);
         return { fills: list.slice((page - 1) * limit, page * limit), totalResults: list.length };
       },
+      orders: async () => [],
     },
     claim: async () => [],
     release: async () => {},
     mayAsk: async () => true,
     book: (report) => bookReport(db, report, 1),
+    compare: async () => ({ unexplained: [], incidents: [] }),
+    recordIncidents: async () => [],
     chainHeight: () => HEIGHT,
     pageSize: PAGE_SIZE,
     marginBlocks: 1,

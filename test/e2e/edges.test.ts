@@ -206,10 +206,12 @@ async function withOneFill(router: TestRouter) {
     const page: FillsPage = { fills: seen, totalResults: total };
     const { isComplete: _, ...run } = await reconcileSubaccount(
       {
-        indexer: { height: async () => height, fills: async () => page },
+        indexer: { height: async () => height, fills: async () => page, orders: async () => [] },
         claim: async () => [],
         release: async () => {},
         mayAsk: async () => true,
+        compare: async () => ({ unexplained: [], incidents: [] }),
+        recordIncidents: async () => [],
         chainHeight: () => chainHeight,
         book: (report) => bookReport(router.db, report, 1),
         pageSize: 200,

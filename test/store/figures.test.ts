@@ -24,6 +24,8 @@ test('an empty database has nothing of anything, and no age', async () => {
     dueRows: 0,
     oldestDueSeconds: 0,
     unexplainedFills: 0,
+    unexplainedOrders: 0,
+    openIncidents: 0,
     oldestReconcileSeconds: 0,
   });
   expect(connections).toBeGreaterThan(0);

@@ -1,7 +1,11 @@
 // A reconciler of the simulation: the use case over the same functions of the store as src/runtime/reconciler.ts.
 import { reconcileAll } from '../../app/reconcile.ts';
+import type { Incident } from '../../core/incidents.ts';
+import type { ListedOrder } from '../../core/ports.ts';
 import { noTelemetry } from '../../core/telemetry.ts';
-import { claimCursors, LEASE_MS, releaseCursors } from '../../store/cursors.ts';
+import { compareOrders } from '../../store/comparing.ts';
+import { type Cursor, claimCursors, LEASE_MS, releaseCursors } from '../../store/cursors.ts';
+import { recordIncidents } from '../../store/incidents.ts';
 import { bookReport } from '../../store/reconciling.ts';
 import type { Exchange } from './exchange.ts';
 import type { Mortal } from './mortal.ts';
@@ -30,6 +34,10 @@ export function startReconciler(world: World, exchange: Exchange, mortal: Mortal
     release: call((released: Parameters<typeof releaseCursors>[1][number]) => releaseCursors(db, [released])),
     mayAsk: async () => true,
     book: call((report: Parameters<typeof bookReport>[1]) => bookReport(db, report, SETTLE_MARGIN_BLOCKS)),
+    compare: call((cursor: Cursor, open: readonly ListedOrder[], recent: readonly ListedOrder[]) =>
+      compareOrders(db, cursor, open, recent),
+    ),
+    recordIncidents: call((incidents: readonly Incident[]) => recordIncidents(db, incidents)),
     chainHeight: () => venue.block()?.height,
     pageSize: PAGE_SIZE,
     marginBlocks: SETTLE_MARGIN_BLOCKS,
