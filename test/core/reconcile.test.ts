@@ -142,7 +142,12 @@ describe('the same truth ends in the same statuses and sizes', () => {
         const seen = new Set([...first.bookings, ...first.unexplained].map(({ fill }) => fill.id));
         const state = applied(orders, first);
         const unseen = fills.filter((fill) => !seen.has(fill.id));
-        expect(report(state, unseen, 115)).toEqual({ bookings: [], unexplained: [], settled: [], incidents: [] });
+        expect(report(state, unseen, 115)).toEqual({
+          bookings: [],
+          unexplained: [],
+          settled: [],
+          incidents: [],
+        });
       }),
     );
   });
