@@ -7,9 +7,10 @@ import { orderUuid, uuidV5 } from '../src/core/order-uuid.ts';
 import type { Fill } from '../src/core/ports.ts';
 import { MARKET_URN } from '../src/kit/bench/seed-shares.ts';
 import type { NewAttempt } from '../src/store/attempts.ts';
+import type { Cursor } from '../src/store/cursors.ts';
 import type { Database } from '../src/store/database.ts';
 import { recordOutcomes } from '../src/store/outcomes.ts';
-import { bookReport, type Cursor } from '../src/store/reconciling.ts';
+import { bookReport } from '../src/store/reconciling.ts';
 import { type NewOrder, recordOrders } from '../src/store/recording.ts';
 import { pick, type Random } from './measure.ts';
 

@@ -1,8 +1,8 @@
 // One turn of a layout: so many orders through their three writes, and what each of the writes cost.
 import { existsSync, readFileSync } from 'node:fs';
 import { sql } from 'kysely';
+import { type Cursor, claimCursors, ensureCursor } from '../src/store/cursors.ts';
 import type { Database } from '../src/store/database.ts';
-import { type Cursor, ensureCursor, listCursors } from '../src/store/reconciling.ts';
 import type { Layout } from './index-sets.ts';
 import { msOf, randomOf } from './measure.ts';
 import {
@@ -39,7 +39,7 @@ export type Run = {
 /** @param db of one connection: its statistics are read by itself, after it has handed them in */
 export async function startRun(layout: Layout, db: Database): Promise<Run> {
   await ensureCursor(db, BATCH_SUBACCOUNT, BATCH_START_HEIGHT);
-  const [cursor] = await listCursors(db);
+  const [cursor] = await claimCursors(db, { limit: 1, deadAt: -1, leaseMs: 0 });
   if (cursor === undefined) throw new Error('the cursor was not made');
   return { layout, db, measured: [], cursor, written: 0 };
 }

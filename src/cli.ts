@@ -5,6 +5,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { name } from './cli/name.ts';
 import { registerControls } from './cli/register-controls.ts';
+import { registerTroubles } from './cli/register-troubles.ts';
 import type { RoleLogin } from './cli/role-logins.ts';
 import { wholeNumber } from './cli/whole-number.ts';
 import { type OrderCursor, parseCursor } from './core/order-cursor.ts';
@@ -175,6 +176,8 @@ program
   .option('--json', 'one JSON object per line', false)
   .addHelpText('after', '\nExample:\n  npx router orders --market BTC-USD --status FILLED --limit 20')
   .action(async (options) => (await import('./cli/commands.ts')).runOrders(options));
+
+registerTroubles(program);
 
 program
   .command('count')

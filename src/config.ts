@@ -130,6 +130,7 @@ export const environmentSchema = z.object({
   CONTROLS_POLL_MS: integer(20, 500).default(250),
   EXPOSURE_POLL_MS: integer(20, 60_000).default(1_000),
   RECONCILE_INTERVAL_MS: integer(50, 60_000).default(1_000),
+  INDEXER_REQUESTS_PER_10S: integer(6, 1_000_000).default(100),
   SETTLE_MARGIN_BLOCKS: integer(0, 40).default(1),
   SWEEP_INTERVAL_MS: integer(50, 600_000).default(10_000),
   HEARTBEAT_MAX_AGE_MS: integer(100, 3_600_000).default(60_000),

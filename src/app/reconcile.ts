@@ -1,62 +1,146 @@
 // Makes statuses true: reads height and fills of every subaccount that has orders of ours, in this order, and books
-// what they prove. The cursor in the database keeps runs of several replicas from booking one page twice.
-import type { Fill, Indexer } from '../core/ports.ts';
+// what they prove. A claim gives a subaccount to one reader at a time; the cursor keeps readers whose claims overlapped
+// from booking one page twice.
+import type { Incident } from '../core/incidents.ts';
+import type { Fill, Indexer, ListedOrder } from '../core/ports.ts';
 import type { Telemetry } from '../core/telemetry.ts';
-import type { Booked, Cursor, CursorState, VenueReport } from '../store/reconciling.ts';
+import type { Compared } from '../store/comparing.ts';
+import type { Claimed, Cursor, Released } from '../store/cursors.ts';
+import type { Booked, VenueReport } from '../store/reconciling.ts';
 import type { Logs } from './submit.ts';
 
 export type ReconcileDeps = {
-  readonly indexer: Indexer;
-  readonly listCursors: () => Promise<readonly CursorState[]>;
+  readonly indexer: Pick<Indexer, 'height' | 'fills' | 'orders'>;
+  /** Those that are due, the most urgent first: nobody else reads them until they are released. @param deadAt store/cursors.ts */
+  readonly claim: (deadAt: number) => Promise<readonly Claimed[]>;
+  readonly release: (released: Released) => Promise<void>;
+  /** Takes a request of the indexer's budget. false: none is left for now, it was not asked */
+  readonly mayAsk: () => Promise<boolean>;
   readonly book: (report: VenueReport) => Promise<Booked | undefined>;
+  /** The venue's lists of orders against ours (store/comparing.ts). */
+  readonly compare: (
+    cursor: Cursor,
+    open: readonly ListedOrder[],
+    recent: readonly ListedOrder[],
+  ) => Promise<Compared>;
+  /** @returns those that are new */
+  readonly recordIncidents: (incidents: readonly Incident[]) => Promise<readonly Incident[]>;
   /** The chain's newest block by a validator; undefined when it cannot be asked: nothing is settled then. */
   readonly chainHeight: () => number | undefined;
   /** fills a page; 200 keeps a page's transaction short, 1000 is the venue's limit */
   readonly pageSize: number;
+  /** an order is settled so many blocks after its last */
+  readonly marginBlocks: number;
+  /** ms from one reading of a subaccount with active orders to the next */
+  readonly intervalMs: number;
   readonly log: Logs;
   readonly telemetry: Telemetry;
 };
 
 export type ReconcileRun = { readonly fills: number; readonly settled: number };
 
-/** Idle subaccounts are read in every n-th run: late fills come there, too. */
-const IDLE_EVERY = 10;
+/** Of subaccounts that are read at the same time: more wait for the database, fewer for the indexer. */
+const PARALLEL = 4;
+/** A subaccount that has more lets others have their turn. */
+const MAX_PAGES = 20;
+/** Idle subaccounts are read ever more seldom: late fills come there, too. */
+const IDLE_FACTOR = 10;
+const MAX_WAIT_MS = 60_000;
 
-/** One pass over the subaccounts. @param run counts the passes */
-export async function reconcileAll(deps: ReconcileDeps, run: number): Promise<ReconcileRun> {
-  const cursors = await deps.listCursors();
-  let fills = 0;
-  let settled = 0;
-  for (const cursor of cursors) {
-    if (!cursor.hasActive && run % IDLE_EVERY !== 0) continue;
-    try {
-      const result = await reconcileSubaccount(deps, cursor);
-      fills += result.fills;
-      settled += result.settled;
-    } catch (error) {
-      deps.telemetry.reconcileFailed();
-      const { owner, subaccountNumber } = cursor;
-      const message = error instanceof Error ? error.message : String(error);
-      deps.log.warn(
-        { owner, subaccount_number: subaccountNumber, error: message },
-        'reconciliation failed, will repeat',
-      );
+/** One pass over the subaccounts that are due. Throws when the indexer's height or the database is not to be had. */
+export async function reconcileAll(deps: ReconcileDeps): Promise<ReconcileRun> {
+  const height = await deps.indexer.height();
+  // Without a validator's word nothing is settled: then nothing is due for that.
+  const waiting = [...(await deps.claim(deps.chainHeight() === undefined ? -1 : height - deps.marginBlocks))];
+  const total = { fills: 0, settled: 0 };
+  const work = async (): Promise<void> => {
+    for (let cursor = waiting.shift(); cursor !== undefined; cursor = waiting.shift()) {
+      const result = await reconcileClaimed(deps, cursor, height);
+      total.fills += result.fills;
+      total.settled += result.settled;
     }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, work));
+  return total;
+}
+
+async function reconcileClaimed(deps: ReconcileDeps, cursor: Claimed, height: number): Promise<ReconcileRun> {
+  const { owner, subaccountNumber, hasActive } = cursor;
+  const idlePasses = hasActive ? 0 : cursor.idlePasses + 1;
+  const later = (dueInMs: number) => deps.release({ owner, subaccountNumber, dueInMs, idlePasses });
+  try {
+    const result = await reconcileSubaccount(deps, cursor, height);
+    if (result.isComplete && cursor.isToCompare) await compareClaimed(deps, cursor);
+    await later(result.isComplete ? waitOf(deps.intervalMs, idlePasses) : 0);
+    return result;
+  } catch (error) {
+    deps.telemetry.reconcileFailed();
+    const message = error instanceof Error ? error.message : String(error);
+    deps.log.warn(
+      { owner, subaccount_number: subaccountNumber, error: message },
+      'reconciliation failed, will repeat',
+    );
+    // What cannot be released becomes free by itself.
+    await later(Math.max(deps.intervalMs, retryAfterOf(error))).catch(() => {});
+    return { fills: 0, settled: 0 };
   }
-  return { fills, settled };
+}
+
+/** What is found is told, and changes nothing; what cannot be compared now is compared in the next pass. */
+async function compareClaimed(deps: ReconcileDeps, cursor: Claimed): Promise<void> {
+  const { owner, subaccountNumber } = cursor;
+  try {
+    const [open, recent] = [
+      await deps.indexer.orders(owner, subaccountNumber, true),
+      await deps.indexer.orders(owner, subaccountNumber, false),
+    ];
+    const { unexplained, incidents } = await deps.compare(cursor, open, recent);
+    for (const { id, market, side, size, status } of unexplained) {
+      deps.telemetry.orderUnexplained();
+      deps.log.error({ order_uuid: id, owner, market, side, size, status }, 'unexplained order');
+    }
+    tellIncidents(deps, incidents);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    deps.log.warn({ owner, subaccount_number: subaccountNumber, error: message }, 'orders were not compared');
+  }
+}
+
+/** @param idlePasses in a row; 0: it has active orders */
+function waitOf(intervalMs: number, idlePasses: number): number {
+  if (idlePasses === 0) return intervalMs;
+  return Math.min(
+    Math.max(MAX_WAIT_MS, intervalMs),
+    intervalMs * IDLE_FACTOR * 2 ** Math.min(idlePasses - 1, 20),
+  );
+}
+
+/** An indexer that is asked too often says for how long it will not answer. */
+function retryAfterOf(error: unknown): number {
+  return error instanceof Error && 'retryAfterMs' in error
+    ? Math.min(Number(error.retryAfterMs) || 0, MAX_WAIT_MS)
+    : 0;
 }
 
 /** Blocks that an indexer may be ahead of our validator; more is another chain, or nonsense. */
 const MAX_AHEAD_BLOCKS = 20;
 
-/** Height first, then fills up to the end of the list: so every fill up to that height has been read. */
-export async function reconcileSubaccount(deps: ReconcileDeps, start: Cursor): Promise<ReconcileRun> {
-  const height = believedHeight(deps, start, await deps.indexer.height());
-  const run = { fills: 0, settled: 0 };
+/**
+ * Fills up to the end of the list, asked for after the height: so every fill up to that height has been read.
+ * isComplete: it was read to the end; else it goes on where it stopped, in the next pass.
+ */
+export async function reconcileSubaccount(
+  deps: ReconcileDeps,
+  start: Cursor,
+  indexerHeight: number,
+): Promise<ReconcileRun & { readonly isComplete: boolean }> {
+  const height = await believedHeight(deps, start, indexerHeight);
+  const run = { fills: 0, settled: 0, isComplete: false };
   let cursor = start;
   // The page that holds the last fill that was read: it must still be there, or the offset means nothing.
   let page = pageOf(deps, cursor.fillsRead - 1);
-  for (;;) {
+  for (let pages = 0; pages < MAX_PAGES; pages++) {
+    if (!(await deps.mayAsk())) return run;
     const read = await readPage(deps, cursor, page);
     const known = Math.max(0, cursor.fillsRead - read.offset);
     if (known > 0 && read.fills[known - 1]?.id !== cursor.lastFillId) {
@@ -85,16 +169,24 @@ export async function reconcileSubaccount(deps: ReconcileDeps, start: Cursor): P
     report(deps, booked);
     cursor = booked.cursor;
     if (read.isFull) page += 1;
-    else if (!booked.hasMore || !read.isWhole) return run;
+    else if (!booked.hasMore || !read.isWhole) return { ...run, isComplete: true };
   }
+  return run;
 }
 
 /** Undefined: not to be believed, nothing is settled with it. */
-function believedHeight(deps: ReconcileDeps, cursor: Cursor, height: number): number | undefined {
+async function believedHeight(
+  deps: ReconcileDeps,
+  cursor: Cursor,
+  height: number,
+): Promise<number | undefined> {
   const fields = { owner: cursor.owner, height };
   const chainHeight = deps.chainHeight();
   if (height < cursor.height) {
-    deps.log.error({ ...fields, was: cursor.height }, 'indexer height went backwards, nothing is settled');
+    deps.log.warn({ ...fields, was: cursor.height }, 'indexer height went backwards, nothing is settled');
+    const subject = `${cursor.owner}/${cursor.subaccountNumber}`;
+    const details = { height, was: cursor.height, chain_height: chainHeight ?? null };
+    tellIncidents(deps, await deps.recordIncidents([{ kind: 'height_backwards', subject, details }]));
     return undefined;
   }
   if (chainHeight === undefined) {
@@ -185,7 +277,16 @@ async function readUpTo(deps: ReconcileDeps, cursor: Cursor, end: number): Promi
   return fills;
 }
 
-function report({ log, telemetry }: ReconcileDeps, booked: Booked): void {
+function tellIncidents({ log, telemetry }: ReconcileDeps, incidents: readonly Incident[]): void {
+  for (const { kind, subject, orderId, details } of incidents) {
+    telemetry.incident(kind);
+    log.error({ kind, subject, order_id: orderId, details }, 'incident');
+  }
+}
+
+function report(deps: ReconcileDeps, booked: Booked): void {
+  const { log, telemetry } = deps;
+  tellIncidents(deps, booked.incidents);
   for (const { order, fill, status, isLate, resolution } of booked.bookings) {
     telemetry.fillBooked(fill.createdAt, isLate);
     if (resolution !== undefined) telemetry.ended(status);

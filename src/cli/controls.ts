@@ -1,6 +1,5 @@
 // `router halt`, `reduce`, `resume`, `limits` and `controls`: what holds orders up, who said so and why. A change is
 // committed when its command ends, and what holds then is shown.
-import { hostname, userInfo } from 'node:os';
 import {
   type Control,
   describeMode,
@@ -22,6 +21,7 @@ import { requireSchema } from '../store/migrations.ts';
 import { sqlstateOf } from '../store/sqlstate.ts';
 import { asTenant } from '../store/tenant.ts';
 import { table, time } from './output.ts';
+import { whoIs } from './who.ts';
 import { withDatabase } from './with-database.ts';
 
 type ScopeOptions = { readonly tenant?: string; readonly account?: string; readonly market?: string };
@@ -29,7 +29,7 @@ type ChangeOptions = ScopeOptions & { readonly reason: string; readonly by?: str
 
 export async function runSetMode(mode: Mode, options: ChangeOptions): Promise<void> {
   await change(options, (db, scope) =>
-    setMode(db, { ...scope, mode, reason: options.reason, setBy: setBy(options) }),
+    setMode(db, { ...scope, mode, reason: options.reason, setBy: whoIs(options.by) }),
   );
 }
 
@@ -50,7 +50,7 @@ export async function runSetLimits(options: LimitOptions): Promise<void> {
   const unfit = whyUnfit(set, scopeOf(options));
   if (unfit !== undefined) throw new Error(unfit);
   await change(options, (db, scope) =>
-    setLimits(db, { ...scope, set, unset, reason, setBy: setBy(options) }),
+    setLimits(db, { ...scope, set, unset, reason, setBy: whoIs(options.by) }),
   );
 }
 
@@ -135,19 +135,6 @@ function on<Result>(
 
 function scopeOf({ tenant = '', account = '', market = '' }: ScopeOptions): Scope {
   return { tenantId: tenant, account, market };
-}
-
-function setBy({ by }: ChangeOptions): string {
-  return by ?? `${userName()}@${hostname()}`;
-}
-
-/** A container may run as a number that has no name. */
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `uid ${process.getuid?.() ?? '?'}`;
-  }
 }
 
 function describeLimits(limits: object): string {

@@ -176,6 +176,20 @@ export type FillsPage = {
   readonly totalResults: number;
 };
 
+/** A row of the indexer's list of orders; decimals are strings. */
+export type ListedOrder = {
+  /** the order's UUID */
+  readonly id: string;
+  readonly market: string;
+  readonly side: Side;
+  readonly size: string;
+  readonly totalFilled: string;
+  /** the indexer's word for it, which is never proof */
+  readonly status: string;
+  /** block of its last change; of an order that only a node has seen there is none */
+  readonly updatedAtHeight: number | undefined;
+};
+
 /** Throws IndexerError on anything but a well-formed answer: silence is never data. */
 export type Indexer = {
   readonly height: () => Promise<number>;
@@ -187,6 +201,12 @@ export type Indexer = {
     limit: number,
   ) => Promise<FillsPage>;
   readonly markets: () => Promise<readonly Market[]>;
+  /** At most 1,000, those that live longest first. @param isOpen only those that may fill; else of every status */
+  readonly orders: (
+    owner: string,
+    subaccountNumber: number,
+    isOpen: boolean,
+  ) => Promise<readonly ListedOrder[]>;
   /** Whether the indexer has a row of this order; false is its 404, which proves nothing by itself. */
   readonly hasOrder: (orderUuid: string) => Promise<boolean>;
   /** Of a subaccount, decimal USDC; undefined when the indexer does not know it (never funded). */

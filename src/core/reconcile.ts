@@ -3,6 +3,7 @@
 // read; the same report twice changes nothing; a final status ends only in FILLED.
 import { canEndAsRejected } from './answers.ts';
 import { fromAtoms, SCALE, toAtoms, toScaled } from './decimal.ts';
+import type { Incident, IncidentKind } from './incidents.ts';
 import type { Fill } from './ports.ts';
 import type { Death, Resolution } from './proof.ts';
 import { isFinal, type OrderStatus, type OrderType, type Side, type TimeInForce } from './status.ts';
@@ -69,6 +70,7 @@ export type Reconciled = {
   readonly bookings: readonly Booking[];
   readonly unexplained: readonly Unexplained[];
   readonly settled: readonly OrderChange[];
+  readonly incidents: readonly Incident[];
 };
 
 export function reconcile(report: Report): Reconciled {
@@ -76,18 +78,22 @@ export function reconcile(report: Report): Reconciled {
   const steps = new Map<string, number>();
   const bookings: Booking[] = [];
   const unexplained: Unexplained[] = [];
+  const incidents: Incident[] = [];
   for (const fill of report.fills) {
     const order = fill.orderUuid === undefined ? undefined : current.get(fill.orderUuid);
     const doubt = whyNotOurs(fill, order);
     if (order === undefined || doubt !== undefined) {
       if (order !== undefined || fill.height > report.startHeight) {
-        unexplained.push({ fill, reason: doubt ?? 'no order of ours' });
+        unexplained.push({ fill, reason: doubt?.reason ?? 'no order of ours' });
       }
+      if (order !== undefined && doubt !== undefined)
+        incidents.push(incident(doubt.kind, fill, order, doubt.reason));
       continue;
     }
     const step = steps.get(order.id) ?? 0;
     const booking = book(fill, order, step);
     bookings.push(booking);
+    if (booking.isLate) incidents.push(incident('late_fill', fill, order, `${order.status} was final`));
     steps.set(order.id, step + 1);
     current.set(order.orderUuid, {
       ...order,
@@ -104,7 +110,17 @@ export function reconcile(report: Report): Reconciled {
       if (!isFinal(order.status) && isDead) settled.push(settleDead(order, report.height));
     }
   }
-  return { bookings, unexplained, settled };
+  return { bookings, unexplained, settled, incidents };
+}
+
+function incident(kind: IncidentKind, fill: Fill, order: OrderFacts, reason: string): Incident {
+  const { status, size, filledSize: filled_size } = order;
+  return {
+    kind,
+    subject: fill.id,
+    orderId: order.id,
+    details: { reason, fill, order: { status, size, filled_size } },
+  };
 }
 
 /** As a NUMERIC(38,18): 20 digits before the point. */
@@ -113,18 +129,27 @@ function isStorable(atoms: bigint | undefined): atoms is bigint {
   return atoms !== undefined && atoms < limit && atoms > -limit;
 }
 
-function whyNotOurs(fill: Fill, order: OrderFacts | undefined): string | undefined {
+type Doubt = { readonly kind: IncidentKind; readonly reason: string };
+
+function whyNotOurs(fill: Fill, order: OrderFacts | undefined): Doubt | undefined {
   if (order === undefined) return undefined;
   const size = toScaled(fill.size, SCALE);
   const price = toScaled(fill.price, SCALE);
   const fee = toScaled(fill.fee, SCALE);
   const isBookable = isStorable(size) && isStorable(price) && isStorable(fee) && price > 0n;
   if (!isBookable || size <= 0n) {
-    return `figures that cannot be booked: size ${fill.size}, price ${fill.price}, fee ${fill.fee}`.slice(
-      0,
-      200,
-    );
+    const figures = `size ${fill.size}, price ${fill.price}, fee ${fill.fee}`;
+    return { kind: 'unbookable_fill', reason: `figures that cannot be booked: ${figures}`.slice(0, 200) };
   }
+  const misfit = whyMisfit(fill, order);
+  if (misfit !== undefined) return { kind: 'misfit_fill', reason: misfit };
+  const filled = toAtoms(order.filledSize) + size;
+  if (filled > toAtoms(order.size))
+    return { kind: 'overfill', reason: `overfill: ${fromAtoms(filled)} of ${order.size}` };
+  return undefined;
+}
+
+function whyMisfit(fill: Fill, order: OrderFacts): string | undefined {
   if (fill.market !== order.market) return `market ${fill.market}, the order is on ${order.market}`;
   if (fill.side !== order.side) return `side ${fill.side}, the order is a ${order.side}`;
   // A stateful order that was shown dead takes a later fill, too: as a late one, which is alarmed.
@@ -133,8 +158,6 @@ function whyNotOurs(fill: Fill, order: OrderFacts | undefined): string | undefin
     const life = last === undefined ? `from block ${first} on` : `in ${first}–${last}`;
     return `block ${fill.height}, the order can only fill ${life}`;
   }
-  const filled = toAtoms(order.filledSize) + size;
-  if (filled > toAtoms(order.size)) return `overfill: ${fromAtoms(filled)} of ${order.size}`;
   return undefined;
 }
 

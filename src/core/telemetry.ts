@@ -1,6 +1,7 @@
 // What the use cases tell about themselves while they work, one function an event. Nothing waits for it and nothing
 // depends on it: src/ops/metrics.ts counts, noTelemetry does not.
 import type { Outcome } from './answers.ts';
+import type { IncidentKind } from './incidents.ts';
 import type { OrderStatus } from './status.ts';
 
 export const OFFER_RESULTS = ['recorded', 'duplicate', 'conflict', 'cancelled', 'refused'] as const;
@@ -41,6 +42,8 @@ export type Telemetry = {
   /** @param filledAt the venue's block time */
   readonly fillBooked: (filledAt: Date, isLate: boolean) => void;
   readonly fillUnexplained: () => void;
+  readonly orderUnexplained: () => void;
+  readonly incident: (kind: IncidentKind) => void;
   /** One pass over all subaccounts. */
   readonly reconciled: (ms: number) => void;
   /** One subaccount, or the whole pass, has to be repeated. */
@@ -63,6 +66,8 @@ export const noTelemetry: Telemetry = {
   ended: ignore,
   fillBooked: ignore,
   fillUnexplained: ignore,
+  orderUnexplained: ignore,
+  incident: ignore,
   reconciled: ignore,
   reconcileFailed: ignore,
   indexerAnswered: ignore,

@@ -9,6 +9,8 @@ type OrderFigures = {
   readonly dueRows: number;
   readonly oldestDueSeconds: number;
   readonly unexplainedFills: number;
+  readonly unexplainedOrders: number;
+  readonly openIncidents: number;
   readonly oldestReconcileSeconds: number;
   readonly connections: number;
   readonly maxConnections: number;
@@ -49,6 +51,8 @@ export function createFleetMetrics(registry: Registry): FleetMetrics {
   const due = gauge('router_due_rows', 'orders whose next step is due now');
   const oldestDue = gauge('router_oldest_due_seconds', 'how long the oldest of them is due; 0 without one');
   const unexplained = gauge('router_unexplained_fill_rows', 'fills that are kept as unexplained');
+  const foreign = gauge('router_unexplained_order_rows', 'orders that are kept as unexplained');
+  const incidents = gauge('router_open_incidents', 'incidents that nobody has closed');
   const oldestReconcile = gauge(
     'router_oldest_reconcile_seconds',
     'since the subaccount with active orders that waits longest was reconciled; 0 without one',
@@ -71,6 +75,8 @@ export function createFleetMetrics(registry: Registry): FleetMetrics {
     due,
     oldestDue,
     unexplained,
+    foreign,
+    incidents,
     oldestReconcile,
     connections,
     maxConnections,
@@ -84,6 +90,8 @@ export function createFleetMetrics(registry: Registry): FleetMetrics {
       due.set(figures.dueRows);
       oldestDue.set(figures.oldestDueSeconds);
       unexplained.set(figures.unexplainedFills);
+      foreign.set(figures.unexplainedOrders);
+      incidents.set(figures.openIncidents);
       oldestReconcile.set(figures.oldestReconcileSeconds);
       connections.set(figures.connections);
       maxConnections.set(figures.maxConnections);

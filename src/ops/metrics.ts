@@ -10,6 +10,7 @@ import {
   countCancels,
   countEnds,
   countFills,
+  countIncidents,
   countIndexerRequests,
   countIntents,
   countJobFailures,
@@ -49,6 +50,7 @@ const TELEMETRY: Readonly<Record<string, (registry: Registry) => Partial<Telemet
   }),
   reconciler: (registry) => ({
     ...countFills(registry),
+    ...countIncidents(registry),
     ...countEnds(registry),
     ...countPasses(registry),
     ...countBatches(registry, ['report']),

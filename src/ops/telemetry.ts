@@ -1,6 +1,7 @@
 // What processes count as they work, by Prometheus' rules: seconds, base units, few labels. Each value of a label is
 // there from the start, at 0: rate() misses the first event of a counter that comes with it.
 import { Counter, Histogram, type Registry } from 'prom-client';
+import { INCIDENT_KINDS } from '../core/incidents.ts';
 import {
   ATTEMPT_KINDS,
   type Batch,
@@ -86,6 +87,21 @@ export function countEnds(registry: Registry): Pick<Telemetry, 'ended'> {
     values: FINAL_STATUSES,
   });
   return { ended: (status) => ends(status) };
+}
+
+export function countIncidents(registry: Registry): Pick<Telemetry, 'incident' | 'orderUnexplained'> {
+  const orders = new Counter({
+    name: 'router_unexplained_orders_total',
+    help: 'orders on our subaccounts that no intent explains',
+    registers: [registry],
+  });
+  const incidents = countBy(registry, {
+    name: 'router_incidents_total',
+    help: 'what cannot be, by all that the router knows',
+    label: 'kind',
+    values: INCIDENT_KINDS,
+  });
+  return { incident: (kind) => incidents(kind), orderUnexplained: () => orders.inc() };
 }
 
 export function countFills(registry: Registry): Pick<Telemetry, 'fillBooked' | 'fillUnexplained'> {

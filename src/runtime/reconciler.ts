@@ -4,17 +4,24 @@ import { createPollLoop } from '../core/poll-loop.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { watchHeights } from '../ops/height-metrics.ts';
 import { errorFields } from '../ops/logger.ts';
+import { createBatcher } from '../store/batcher.ts';
+import { compareOrders } from '../store/comparing.ts';
+import { claimCursors, LEASE_MS, type Released, releaseCursors } from '../store/cursors.ts';
+import { recordIncidents } from '../store/incidents.ts';
 import { requireChain } from '../store/installation.ts';
-import { type Booked, bookReport, listCursors } from '../store/reconciling.ts';
+import { type Booked, bookReport } from '../store/reconciling.ts';
 import { createHeightFeed } from '../venue/height-feed.ts';
 import type { Context, Service } from './context.ts';
 import { baseChecks, venueChecks } from './health.ts';
 import { rememberHeight } from './indexer-height.ts';
+import { createIndexerBudget } from './indexer-requests.ts';
 import { startTimers } from './timers.ts';
 import { HEIGHT_MAX_AGE_MS, networkOf, openIndexer, openValidator } from './venue.ts';
 
 /** Larger pages make latency spikes of 10–30 ms on two cores; the venue's limit is 1,000. */
 const PAGE_SIZE = 200;
+/** In one pass; a few at a time. */
+const MAX_CLAIMED = 32;
 
 export type ReconcilerOptions = {
   /** Wraps the deps; the fault tests end the process inside them. */
@@ -38,28 +45,41 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
   });
   heights.start();
   watchHeights(registry, { validator: heights, indexer: indexerHeight.last });
+  // Orders to settle do not wait until their subaccount is due.
+  const lookMs = config.RECONCILE_INTERVAL_MS / 2;
+  const releases = createBatcher({
+    flush: async (released: readonly Released[]) => {
+      await releaseCursors(db, released);
+      return released.map(() => undefined);
+    },
+  });
   const own: ReconcileDeps = {
     indexer: { ...indexer, height: indexerHeight.ask },
-    listCursors: () => listCursors(db),
+    claim: (deadAt) => claimCursors(db, { limit: MAX_CLAIMED, deadAt, leaseMs: LEASE_MS }),
+    release: releases.push,
+    mayAsk: createIndexerBudget(context),
     book: (report) => bookTimed(telemetry, () => bookReport(db, report, config.SETTLE_MARGIN_BLOCKS)),
+    compare: (...lists) => compareOrders(db, ...lists),
+    recordIncidents: (incidents) => recordIncidents(db, incidents),
     chainHeight: () => heights.current()?.height,
     pageSize: PAGE_SIZE,
+    marginBlocks: config.SETTLE_MARGIN_BLOCKS,
+    intervalMs: config.RECONCILE_INTERVAL_MS - lookMs / 2,
     log,
     telemetry,
   };
   const deps = options.wrapDeps?.(own) ?? own;
-  let run = 0;
   const loop = createPollLoop(async () => {
     const startedMs = performance.now();
     try {
-      const { fills, settled } = await reconcileAll(deps, run++);
+      const { fills, settled } = await reconcileAll(deps);
       if (fills + settled > 0) log.info({ fills, settled }, 'reconciled');
     } catch (error) {
       telemetry.reconcileFailed();
       log.warn(errorFields(error), 'reconciliation failed, will repeat');
     }
     telemetry.reconciled(performance.now() - startedMs);
-    return config.RECONCILE_INTERVAL_MS;
+    return lookMs;
   });
   loop.start();
   const timers = startTimers(context);

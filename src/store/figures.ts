@@ -13,6 +13,8 @@ export type Figures = {
   readonly dueRows: number;
   readonly oldestDueSeconds: number;
   readonly unexplainedFills: number;
+  readonly unexplainedOrders: number;
+  readonly openIncidents: number;
   /** of the subaccounts that have active orders, the one that was reconciled longest ago */
   readonly oldestReconcileSeconds: number;
   /** of everybody, to all databases of the server */
@@ -38,6 +40,8 @@ export async function readFigures(db: Database): Promise<Figures> {
     dueRows: row.due,
     oldestDueSeconds: row.oldest_due_seconds,
     unexplainedFills: row.unexplained_fills,
+    unexplainedOrders: row.unexplained_orders,
+    openIncidents: row.open_incidents,
     oldestReconcileSeconds: row.oldest_reconcile_seconds,
     connections: row.connections,
     maxConnections: row.max_connections,

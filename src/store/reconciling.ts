@@ -5,65 +5,14 @@ import { fromAtoms, toAtoms } from '../core/decimal.ts';
 import type { Fill } from '../core/ports.ts';
 import type { Death } from '../core/proof.ts';
 import { type OrderChange, type OrderFacts, type Reconciled, reconcile } from '../core/reconcile.ts';
+import { type Cursor, lockCursor, moveCursor } from './cursors.ts';
 import type { Database } from './database.ts';
+import { recordIncidents } from './incidents.ts';
 import { rowsAs } from './rows.ts';
 import type { DB } from './schema.ts';
 
-export type Subaccount = { readonly owner: string; readonly subaccountNumber: number };
-
-export type Cursor = Subaccount & {
-  readonly startHeight: number;
-  readonly height: number;
-  readonly fillsRead: number;
-  readonly lastFillId: string | null;
-};
-
 /** Settled in one transaction; the rest follows in the next run. */
 const MAX_SETTLED = 1000;
-
-/** Before its first order is sent: fills up to this block are none of ours. */
-export async function ensureCursor(db: Database, subaccount: Subaccount, startHeight: number): Promise<void> {
-  await db
-    .insertInto('reconcile_cursors')
-    .values({
-      owner: subaccount.owner,
-      subaccount_number: subaccount.subaccountNumber,
-      start_height: startHeight,
-      height: 0,
-    })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute();
-}
-
-export type CursorState = Cursor & { readonly hasActive: boolean };
-
-export async function listCursors(db: Database): Promise<CursorState[]> {
-  const rows = await db
-    .selectFrom('reconcile_cursors as c')
-    .selectAll('c')
-    .select((eb) =>
-      eb
-        .exists(
-          eb
-            .selectFrom('orders as o')
-            .select('o.id')
-            .whereRef('o.owner', '=', 'c.owner')
-            .whereRef('o.subaccount_number', '=', 'c.subaccount_number')
-            .where('o.status', 'in', ['PENDING', 'OPEN', 'PARTIALLY_FILLED']),
-        )
-        .as('has_active'),
-    )
-    .execute();
-  return rows.map((row) => ({
-    owner: row.owner,
-    subaccountNumber: row.subaccount_number,
-    startHeight: Number(row.start_height),
-    height: Number(row.height),
-    fillsRead: Number(row.fills_read),
-    lastFillId: row.last_fill_id,
-    hasActive: row.has_active === true,
-  }));
-}
 
 export type VenueReport = {
   /** the cursor that the report was read from */
@@ -106,24 +55,14 @@ export async function bookReport(
     await applyBookings(trx, result);
     await applyChanges(trx, result.settled);
     await settleNonces(trx, result);
-    const cursor = await moveCursor(trx, report);
-    return { ...result, cursor, isShifted, hasMore: orders.length >= MAX_SETTLED };
+    const incidents = await recordIncidents(trx, result.incidents);
+    const cursor = await moveCursor(trx, report.cursor, report, report.height);
+    return { ...result, incidents, cursor, isShifted, hasMore: orders.length >= MAX_SETTLED };
   });
 }
 
 function placeOf({ fillsRead, lastFillId }: Cursor): Pick<VenueReport, 'fillsRead' | 'lastFillId'> {
   return { fillsRead, lastFillId };
-}
-
-async function lockCursor(trx: Transaction<DB>, cursor: Cursor): Promise<boolean> {
-  const row = await trx
-    .selectFrom('reconcile_cursors')
-    .select(['fills_read', 'last_fill_id'])
-    .where('owner', '=', cursor.owner)
-    .where('subaccount_number', '=', cursor.subaccountNumber)
-    .forUpdate()
-    .executeTakeFirst();
-  return Number(row?.fills_read) === cursor.fillsRead && row?.last_fill_id === cursor.lastFillId;
 }
 
 async function notYetBooked(trx: Transaction<DB>, fills: readonly Fill[]): Promise<Fill[]> {
@@ -371,21 +310,4 @@ async function settleNonces(trx: Transaction<DB>, { bookings, settled }: Reconci
       FOR UPDATE OF d SKIP LOCKED
     )
     DELETE FROM nonces_in_doubt d USING l WHERE d.owner = l.owner AND d.nonce = l.nonce`.execute(trx);
-}
-
-async function moveCursor(trx: Transaction<DB>, report: VenueReport): Promise<Cursor> {
-  const { cursor, fillsRead, lastFillId } = report;
-  await trx
-    .updateTable('reconcile_cursors')
-    .set({
-      fills_read: fillsRead,
-      last_fill_id: lastFillId,
-      // Another run over the same list may have seen a later block.
-      height: sql<string>`greatest(height, ${report.height ?? 0})`,
-      updated_at: sql`clock_timestamp()`,
-    })
-    .where('owner', '=', cursor.owner)
-    .where('subaccount_number', '=', cursor.subaccountNumber)
-    .execute();
-  return { ...cursor, fillsRead, lastFillId, height: Math.max(cursor.height, report.height ?? 0) };
 }

@@ -170,7 +170,8 @@ const WORKER: Grants = {
   rate_limits: TURNS,
   signer_nonces: ['SELECT', 'INSERT', 'UPDATE'],
   nonces_in_doubt: TURNS,
-  incidents: ['SELECT', 'INSERT'],
+  unexplained_orders: ['SELECT', 'INSERT', of('UPDATE', ['listed', 'seen_at'])],
+  incidents: ['SELECT', 'INSERT', of('UPDATE', ['closed_at', 'closed_by'])],
   maintenance_runs: READ,
   queue_heartbeats: ['SELECT', 'INSERT', 'UPDATE'],
   fleet_figures: READ,
@@ -269,6 +270,7 @@ export const OURS = {
     'signer_nonces',
     'timer_turns',
     'unexplained_fills',
+    'unexplained_orders',
   ],
   routines: [
     'archive_orders',

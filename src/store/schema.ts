@@ -97,9 +97,11 @@ export interface FleetFigures {
   oldest_due_seconds: number | null;
   oldest_reconcile_seconds: number | null;
   open: number | null;
+  open_incidents: number | null;
   partially_filled: number | null;
   pending: number | null;
   unexplained_fills: number | null;
+  unexplained_orders: number | null;
 }
 
 export interface Incidents {
@@ -110,6 +112,7 @@ export interface Incidents {
   id: Generated<Int8>;
   kind: string;
   order_id: string | null;
+  subject: string;
 }
 
 export interface Installation {
@@ -412,8 +415,12 @@ export interface RateLimits {
 }
 
 export interface ReconcileCursors {
+  claimed_until: Timestamp | null;
+  compared_at: Timestamp | null;
+  due_at: Generated<Timestamp>;
   fills_read: Generated<Int8>;
   height: Int8;
+  idle_passes: Generated<number>;
   last_fill_id: string | null;
   owner: string;
   start_height: Int8;
@@ -440,6 +447,15 @@ export interface UnexplainedFills {
   order_uuid: string | null;
   owner: string;
   reason: string;
+  subaccount_number: number;
+}
+
+export interface UnexplainedOrders {
+  created_at: Generated<Timestamp>;
+  listed: Json;
+  order_uuid: string;
+  owner: string;
+  seen_at: Generated<Timestamp>;
   subaccount_number: number;
 }
 
@@ -471,4 +487,5 @@ export interface DB {
   signer_nonces: SignerNonces;
   timer_turns: TimerTurns;
   unexplained_fills: UnexplainedFills;
+  unexplained_orders: UnexplainedOrders;
 }

@@ -1,5 +1,5 @@
 // The chain's newest height, by polling a validator. Invariants: the height never goes back while it is current, a block
-// from the future is not believed, and a height that has not risen for maxAgeMs is not given out: the node is stuck, or
+// from the future is not believed, not even one that was believed before the clock was set back, and a height that has not risen for maxAgeMs is not given out: the node is stuck, or
 // the chain is, and either way a good-til-block computed from it would be wrong. Ages are measured by a clock that nobody
 // sets; only the blocks' times are compared with the local clock.
 import { createPollLoop } from '../core/poll-loop.ts';
@@ -86,7 +86,11 @@ export function createHeightFeed(options: HeightFeedOptions): HeightFeed {
   return {
     start: loop.start,
     stop: loop.stop,
-    current: () => (isCurrent() ? latest : undefined),
+    // By a clock that was set back, deadlines that have passed are still ahead: then nothing may be sent.
+    current: () =>
+      latest !== undefined && isCurrent() && whyFromFuture(latest.time, now()) === undefined
+        ? latest
+        : undefined,
     newest: () => latest,
     ageMs,
     failure: () => failure,

@@ -4,7 +4,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Market } from '../core/market.ts';
-import type { Fill, FillsPage, Indexer } from '../core/ports.ts';
+import type { Fill, FillsPage, Indexer, ListedOrder } from '../core/ports.ts';
 import { SIDES } from '../core/status.ts';
 import type { IndexerResult } from '../core/telemetry.ts';
 import { createHttp, type HttpClient, type HttpOutcome } from './http.ts';
@@ -17,6 +17,10 @@ const REPEAT_AFTER_MS = 20;
 const MAX_REPEAT_AFTER_MS = 1_000;
 /** A page of 1,000 fills is about 0.6 MB, all markets about 0.3 MB. */
 const MAX_RESPONSE_BYTES = 16 * 1024 * 1024;
+
+const MAX_ORDERS = 1_000;
+/** What may fill, by the indexer's words. Source: indexer/packages/postgres/src/types/order-types.ts. */
+const OPEN_STATUSES = ['OPEN', 'UNTRIGGERED', 'BEST_EFFORT_OPENED'];
 
 export class IndexerError extends Error {
   override readonly name = 'IndexerError';
@@ -121,6 +125,13 @@ export function createIndexer(options: IndexerOptions): Indexer & { readonly clo
       return good;
     },
 
+    orders: (owner, subaccountNumber, isOpen) =>
+      get(
+        `/v4/orders?address=${encodeURIComponent(owner)}&subaccountNumber=${subaccountNumber}` +
+          `&limit=${MAX_ORDERS}${isOpen ? `&status=${OPEN_STATUSES.join(',')}` : ''}`,
+        ORDERS,
+      ),
+
     hasOrder: async (orderUuid) => {
       const path = `/v4/orders/${encodeURIComponent(orderUuid)}`;
       const order = await find(path, ORDER);
@@ -210,6 +221,26 @@ const MARKET = z.object({
 }) satisfies z.ZodType<Market>;
 
 const ORDER = z.object({ id: uuid });
+
+const ORDERS = z.array(
+  z
+    .object({
+      id: uuid,
+      ticker: z.string().min(1),
+      side: z.enum(SIDES),
+      size: plainDecimal,
+      totalFilled: plainDecimal,
+      status: z.string().min(1),
+      updatedAtHeight: count.nullish(),
+    })
+    .transform(
+      ({ ticker, updatedAtHeight, ...order }): ListedOrder => ({
+        ...order,
+        market: ticker,
+        updatedAtHeight: updatedAtHeight ?? undefined,
+      }),
+    ),
+);
 
 const SUBACCOUNT = z.object({ subaccount: z.object({ equity: signedDecimal }) });
 

@@ -13,6 +13,7 @@ const { db } = database;
 afterAll(() => database[Symbol.asyncDispose]());
 
 const PAGE_SIZE = 2;
+const HEIGHT = 115;
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** @param listAt what the venue shows to the n-th question */
@@ -24,24 +25,28 @@ async function subaccount(listAt: (question: number, fills: readonly Fill[]) => 
   let question = 0;
   const deps: ReconcileDeps = {
     indexer: {
-      height: async () => 115,
+      height: async () => HEIGHT,
       fills: async (_owner, _number, page, limit) => {
         const list = listAt(question++, fills);
         return { fills: list.slice((page - 1) * limit, page * limit), totalResults: list.length };
       },
-      markets: async () => [],
-      hasOrder: async () => false,
-      equity: async () => undefined,
+      orders: async () => [],
     },
-    listCursors: async () => [],
+    claim: async () => [],
+    release: async () => {},
+    mayAsk: async () => true,
     book: (report) => bookReport(db, report, 1),
-    chainHeight: () => 115,
+    compare: async () => ({ unexplained: [], incidents: [] }),
+    recordIncidents: async () => [],
+    chainHeight: () => HEIGHT,
     pageSize: PAGE_SIZE,
+    marginBlocks: 1,
+    intervalMs: 1_000,
     log: silent,
     telemetry: noTelemetry,
   };
   return {
-    run: async () => reconcileSubaccount(deps, await cursorOf(db, owner)),
+    run: async () => reconcileSubaccount(deps, await cursorOf(db, owner), HEIGHT),
     booked: async () => (await fillsOf(db, order)).map(({ id }) => id).toSorted(),
     all: fills.map(({ id }) => id).toSorted(),
   };

@@ -28,7 +28,7 @@ const SECOND = Uint8Array.of(2);
 const EXPIRED: Death = { cause: 'expired', height: 108, block_time_ms: GOOD_TIL.getTime() };
 const REMOVED: Death = { cause: 'removed', height: 108 };
 const NEVER: Death = { cause: 'never_included', height: 108, block_time_ms: NONCE + 100_000 };
-const failedAt = ({ txHash, included }: ProvenAttempt): Death => ({
+const failedAt = ({ txHash, included }: ProvenAttempt): Extract<Death, { cause: 'failed' }> => ({
   cause: 'failed',
   height: included?.height ?? 0,
   tx_hash: txHash,

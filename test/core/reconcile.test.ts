@@ -3,6 +3,7 @@
 // reconcile-stateful.test.ts.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { IncidentKind } from '../../src/core/incidents.ts';
 import type { Fill } from '../../src/core/ports.ts';
 import { type OrderFacts, type Reconciled, reconcile, settleDead } from '../../src/core/reconcile.ts';
 import { isFinal, type OrderStatus } from '../../src/core/status.ts';
@@ -141,7 +142,12 @@ describe('the same truth ends in the same statuses and sizes', () => {
         const seen = new Set([...first.bookings, ...first.unexplained].map(({ fill }) => fill.id));
         const state = applied(orders, first);
         const unseen = fills.filter((fill) => !seen.has(fill.id));
-        expect(report(state, unseen, 115)).toEqual({ bookings: [], unexplained: [], settled: [] });
+        expect(report(state, unseen, 115)).toEqual({
+          bookings: [],
+          unexplained: [],
+          settled: [],
+          incidents: [],
+        });
       }),
     );
   });
@@ -404,23 +410,39 @@ describe('a change that the table of transitions does not list is a bug of ours,
 
 describe('a fill that is not provably ours is unexplained and changes nothing', () => {
   const order = orderFacts();
-  const FOREIGN: readonly (readonly [string, Partial<Fill>, string])[] = [
-    ['another market', { market: 'ETH-USD' }, 'market ETH-USD, the order is on BTC-USD'],
-    ['the other side', { side: 'SELL' }, 'side SELL, the order is a BUY'],
-    ['a block before the first signature', { height: 99 }, 'block 99, the order can only fill in 100–110'],
-    ['a block after the good-til-block', { height: 111 }, 'block 111, the order can only fill in 100–110'],
-    ['more than the size', { size: '10.000000000000000001' }, 'overfill: 10.000000000000000001 of 10'],
+  const FOREIGN: readonly (readonly [string, Partial<Fill>, string, IncidentKind?])[] = [
+    ['another market', { market: 'ETH-USD' }, 'market ETH-USD, the order is on BTC-USD', 'misfit_fill'],
+    ['the other side', { side: 'SELL' }, 'side SELL, the order is a BUY', 'misfit_fill'],
+    [
+      'a block before the first signature',
+      { height: 99 },
+      'block 99, the order can only fill in 100–110',
+      'misfit_fill',
+    ],
+    [
+      'a block after the good-til-block',
+      { height: 111 },
+      'block 111, the order can only fill in 100–110',
+      'misfit_fill',
+    ],
+    [
+      'more than the size',
+      { size: '10.000000000000000001' },
+      'overfill: 10.000000000000000001 of 10',
+      'overfill',
+    ],
     ['an order that is not ours', { orderUuid: 'ffffffff-ffff-5fff-8fff-ffffffffffff' }, 'no order of ours'],
     ['no order, such as a liquidation', { orderUuid: undefined, type: 'LIQUIDATED' }, 'no order of ours'],
   ];
-  for (const [name, changes, reason] of FOREIGN) {
+  for (const [name, changes, reason, kind] of FOREIGN) {
     test(name, () => {
       const fill = fillOf(order, changes);
-      expect(report([order], [fill], 111)).toEqual({
-        bookings: [],
-        unexplained: [{ fill, reason }],
-        settled: [],
-      });
+      const { incidents, ...rest } = report([order], [fill], 111);
+      expect(rest).toEqual({ bookings: [], unexplained: [{ fill, reason }], settled: [] });
+      // What names no order of ours is somebody else's business.
+      expect(incidents.map((each) => [each.kind, each.subject])).toEqual(
+        kind === undefined ? [] : [[kind, fill.id]],
+      );
     });
   }
 

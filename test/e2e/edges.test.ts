@@ -6,9 +6,10 @@ import type { Fill, FillsPage } from '../../src/core/ports.ts';
 import { noTelemetry } from '../../src/core/telemetry.ts';
 import { type JobData, ORDERS_QUEUE } from '../../src/queue/jobs.ts';
 import { findOrder } from '../../src/store/order-story.ts';
-import { bookReport, listCursors } from '../../src/store/reconciling.ts';
+import { bookReport } from '../../src/store/reconciling.ts';
 import { latestRejections } from '../../src/store/standings.ts';
 import { createValidator } from '../../src/venue/validator.ts';
+import { cursorOf } from '../store/builders.ts';
 import { randomIntents, unhurried } from '../support/intents.ts';
 import { startTestRouter, type TestRouter } from '../support/router.ts';
 import { OUTAGE_TEST_MS, SETTLE_MS, UNHURRIED } from './outage.ts';
@@ -197,33 +198,32 @@ async function withOneFill(router: TestRouter) {
   } as const;
   await router.client.enqueue(intent);
   await expect.poll(() => router.paper.truth().fills.length, { timeout: 20_000 }).toBeGreaterThan(0);
-  const [cursor] = await listCursors(router.db);
-  if (cursor === undefined) throw new Error('no cursor');
   const fills = router.paper
     .truth()
     .fills.map((fill): Fill => ({ ...fill, orderUuid: fill.order_id, type: 'LIMIT', createdAt: new Date() }));
   /** @param seen what the indexer shows; @param total what it says it has */
   const run = async (height: number, seen: readonly Fill[], total = seen.length, chainHeight = height) => {
-    const [current] = await listCursors(router.db);
     const page: FillsPage = { fills: seen, totalResults: total };
-    return reconcileSubaccount(
+    const { isComplete: _, ...run } = await reconcileSubaccount(
       {
-        indexer: {
-          height: async () => height,
-          fills: async () => page,
-          markets: async () => [],
-          hasOrder: async () => false,
-          equity: async () => undefined,
-        },
-        listCursors: async () => [],
+        indexer: { height: async () => height, fills: async () => page, orders: async () => [] },
+        claim: async () => [],
+        release: async () => {},
+        mayAsk: async () => true,
+        compare: async () => ({ unexplained: [], incidents: [] }),
+        recordIncidents: async () => [],
         chainHeight: () => chainHeight,
         book: (report) => bookReport(router.db, report, 1),
         pageSize: 200,
+        marginBlocks: 1,
+        intervalMs: 1_000,
         log: silent,
         telemetry: noTelemetry,
       },
-      current ?? cursor,
+      await cursorOf(router.db),
+      height,
     );
+    return run;
   };
   const status = async () => (await findOrder(router.db, 'default', 'part'))?.order.status;
   return { fills, run, status };
@@ -249,7 +249,7 @@ test('an indexer height far ahead of the chain settles nothing and is not kept',
   const { fills, run, status } = await withOneFill(router);
   expect(await run(999_999_999, fills, fills.length, 50)).toMatchObject({ settled: 0 });
   expect(await status()).toBe('PARTIALLY_FILLED');
-  expect((await listCursors(router.db))[0]?.height).toBe(0);
+  expect((await cursorOf(router.db)).height).toBe(0);
   expect(await run(100_000, fills)).toMatchObject({ settled: 1 });
 });
 

@@ -10,9 +10,10 @@ import { NONCE_WINDOW_MS } from '../../src/core/proof.ts';
 import type { OrderStatus } from '../../src/core/status.ts';
 import { type NewAttempt, startAttempts } from '../../src/store/attempts.ts';
 import { type CancelRequested, requestCancel } from '../../src/store/cancels.ts';
+import { type Cursor, ensureCursor } from '../../src/store/cursors.ts';
 import type { Database } from '../../src/store/database.ts';
 import type { AttemptOutcome } from '../../src/store/outcomes.ts';
-import { type Cursor, ensureCursor, listCursors, type VenueReport } from '../../src/store/reconciling.ts';
+import type { VenueReport } from '../../src/store/reconciling.ts';
 import { type NewOrder, recordOrders } from '../../src/store/recording.ts';
 import type { Orders } from '../../src/store/schema.ts';
 import { type Absence, noteIncluded } from '../../src/store/stateful.ts';
@@ -304,11 +305,23 @@ export function fillOf(order: SignedOrder, changes: Partial<Fill> = {}): Fill {
   };
 }
 
-export async function cursorOf(db: Database, owner: string): Promise<Cursor> {
-  const cursor = (await listCursors(db)).find((row) => row.owner === owner);
-  if (cursor === undefined) throw new Error(`no cursor of ${owner}`);
-  const { hasActive: _, ...rest } = cursor;
-  return rest;
+/** @param owner absent: the only one there is */
+export async function cursorOf(db: Database, owner?: string): Promise<Cursor> {
+  const rows = await db
+    .selectFrom('reconcile_cursors')
+    .selectAll()
+    .$if(owner !== undefined, (query) => query.where('owner', '=', owner ?? ''))
+    .execute();
+  const [row] = rows;
+  if (row === undefined || rows.length > 1) throw new Error(`${rows.length} cursors of ${owner ?? 'all'}`);
+  return {
+    owner: row.owner,
+    subaccountNumber: row.subaccount_number,
+    startHeight: Number(row.start_height),
+    height: Number(row.height),
+    fillsRead: Number(row.fills_read),
+    lastFillId: row.last_fill_id,
+  };
 }
 
 export async function newCursor(db: Database, owner: string, startHeight = 90): Promise<Cursor> {

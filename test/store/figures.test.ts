@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { expect, onTestFinished, test } from 'vitest';
+import { ensureCursor } from '../../src/store/cursors.ts';
 import { databaseTime, readFigures } from '../../src/store/figures.ts';
 import { recordOutcomes } from '../../src/store/outcomes.ts';
-import { ensureCursor } from '../../src/store/reconciling.ts';
 import { createDatabase } from '../support/databases.ts';
 import { answerOf, refusalOf, signed, unsigned } from './builders.ts';
 
@@ -24,6 +24,8 @@ test('an empty database has nothing of anything, and no age', async () => {
     dueRows: 0,
     oldestDueSeconds: 0,
     unexplainedFills: 0,
+    unexplainedOrders: 0,
+    openIncidents: 0,
     oldestReconcileSeconds: 0,
   });
   expect(connections).toBeGreaterThan(0);

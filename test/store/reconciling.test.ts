@@ -7,10 +7,11 @@ import { whyUnprovenOrder } from '../../src/app/audit.ts';
 import { normalizeDecimal, toAtoms } from '../../src/core/decimal.ts';
 import { isFinal, STATUSES } from '../../src/core/status.ts';
 import { startResends } from '../../src/store/attempts.ts';
+import { ensureCursor } from '../../src/store/cursors.ts';
 import { openDatabase } from '../../src/store/database.ts';
 import { findOrder } from '../../src/store/order-story.ts';
 import { recordOutcomes } from '../../src/store/outcomes.ts';
-import { bookReport, ensureCursor, listCursors } from '../../src/store/reconciling.ts';
+import { bookReport } from '../../src/store/reconciling.ts';
 import { recordOrders } from '../../src/store/recording.ts';
 import { createDatabase } from '../support/databases.ts';
 import {
@@ -363,7 +364,7 @@ describe('the end', () => {
   });
 
   test('does not come while the height is unknown, nor to what was never signed', async () => {
-    const { signed, book, owner } = await subaccount();
+    const { signed, book } = await subaccount();
     const order = await signed();
     const waiting = await unsigned(db);
     await book([]);
@@ -371,7 +372,6 @@ describe('the end', () => {
     await book([], 1_000_000);
     expect((await stateOf(order))[0]).toBe('EXPIRED');
     expect((await stateOf(waiting))[0]).toBe('PENDING');
-    expect((await listCursors(db)).find((row) => row.owner === owner)?.hasActive).toBe(false);
   });
 
   test('comes to the orders of the reported subaccount only', async () => {
@@ -547,16 +547,6 @@ describe('the cursor', () => {
     await bookReport(db, reportOf(start, [], 120), MARGIN);
     await bookReport(other, reportOf(start, [], 110), MARGIN);
     expect((await cursor()).height).toBe(120);
-  });
-
-  test('tells which subaccounts have something to wait for', async () => {
-    const { signed, book, owner } = await subaccount();
-    const hasActive = async () => (await listCursors(db)).find((row) => row.owner === owner)?.hasActive;
-    expect(await hasActive()).toBe(false);
-    await signed();
-    expect(await hasActive()).toBe(true);
-    await book([], 500);
-    expect(await hasActive()).toBe(false);
   });
 });
 

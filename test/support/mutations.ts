@@ -251,7 +251,7 @@ export const MUTATIONS = {
     if (!(await lockCursor(trx, read.cursor))) return undefined;`,
         replace: `  const isMoved = await db
     .transaction()
-    .execute(async (trx) => (await lockCursor(trx, read.cursor)) && (await moveCursor(trx, read)) !== undefined);
+    .execute(async (trx) => (await lockCursor(trx, read.cursor)) && (await moveCursor(trx, read.cursor, read, read.height)) !== undefined);
   if (!isMoved) return undefined;
   return db.transaction().execute(async (trx) => {`,
       },

@@ -111,6 +111,15 @@ test('a block that was invented while the clock was ahead is replaced once the c
   expect(feed.current()).toMatchObject({ height: 11 });
 });
 
+test('a clock that is set back makes a block that was believed one of the future: it is not given out', async () => {
+  feed.start();
+  await pass(0);
+  vi.setSystemTime(NOW_MS - 40_000);
+  expect(feed.current()).toBeUndefined();
+  vi.setSystemTime(NOW_MS + 100);
+  expect(feed.current()).toMatchObject({ height: 10 });
+});
+
 test('a height ages although the clock is set back, and does not when it is set forward', async () => {
   feed.start();
   await pass(0);

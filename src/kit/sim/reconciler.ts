@@ -1,7 +1,12 @@
 // A reconciler of the simulation: the use case over the same functions of the store as src/runtime/reconciler.ts.
 import { reconcileAll } from '../../app/reconcile.ts';
+import type { Incident } from '../../core/incidents.ts';
+import type { ListedOrder } from '../../core/ports.ts';
 import { noTelemetry } from '../../core/telemetry.ts';
-import { bookReport, listCursors } from '../../store/reconciling.ts';
+import { compareOrders } from '../../store/comparing.ts';
+import { type Cursor, claimCursors, LEASE_MS, releaseCursors } from '../../store/cursors.ts';
+import { recordIncidents } from '../../store/incidents.ts';
+import { bookReport } from '../../store/reconciling.ts';
 import type { Exchange } from './exchange.ts';
 import type { Mortal } from './mortal.ts';
 import { openVenue, poll } from './venue.ts';
@@ -11,8 +16,11 @@ import type { World } from './world.ts';
 const PAGE_SIZE = 4;
 /** As in src/config.ts. */
 const SETTLE_MARGIN_BLOCKS = 1;
+const MAX_CLAIMED = 32;
+/** Below the time between two passes: in each, all that is active is due. */
+const INTERVAL_MS = 1_000;
 
-/** @param owner whose cursors it reads: those of other seeds lie in the same database */
+/** @param owner whose subaccounts it reads: those of other seeds lie in the same database */
 export function startReconciler(world: World, exchange: Exchange, mortal: Mortal, owner: string): void {
   const { db, call, name } = mortal;
   const venue = openVenue(world, mortal, exchange);
@@ -20,14 +28,23 @@ export function startReconciler(world: World, exchange: Exchange, mortal: Mortal
     world.note(name, `${message}: ${text}`, fields);
   const deps = {
     indexer: venue.indexer,
-    listCursors: call(async () => (await listCursors(db)).filter((cursor) => cursor.owner === owner)),
+    claim: call((deadAt: number) =>
+      claimCursors(db, { limit: MAX_CLAIMED, deadAt, leaseMs: LEASE_MS, owner }),
+    ),
+    release: call((released: Parameters<typeof releaseCursors>[1][number]) => releaseCursors(db, [released])),
+    mayAsk: async () => true,
     book: call((report: Parameters<typeof bookReport>[1]) => bookReport(db, report, SETTLE_MARGIN_BLOCKS)),
+    compare: call((cursor: Cursor, open: readonly ListedOrder[], recent: readonly ListedOrder[]) =>
+      compareOrders(db, cursor, open, recent),
+    ),
+    recordIncidents: call((incidents: readonly Incident[]) => recordIncidents(db, incidents)),
     chainHeight: () => venue.block()?.height,
     pageSize: PAGE_SIZE,
+    marginBlocks: SETTLE_MARGIN_BLOCKS,
+    intervalMs: INTERVAL_MS,
     log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
     telemetry: noTelemetry,
   };
-  // Idle subaccounts, too: run 0 is one that reads all.
-  const pass = () => reconcileAll(deps, 0);
+  const pass = () => reconcileAll(deps);
   poll(world, mortal, world.random.pick([2_500, 6_000]), pass);
 }
