@@ -67,6 +67,12 @@ const integer = (min: number, max: number) =>
     .transform(Number)
     .refine((value) => value >= min && value <= max, `must be between ${min} and ${max}`);
 
+const boolean = (standard: 'true' | 'false') =>
+  z
+    .enum(['true', 'false'], 'must be true or false')
+    .default(standard)
+    .transform((value) => value === 'true');
+
 const decimal = z.string().regex(/^\d{1,20}(\.\d{1,18})?$/, 'must be a decimal such as 100000 or 0.25');
 
 const optional = z.string().optional();
@@ -104,10 +110,7 @@ export const environmentSchema = z.object({
   DYDX_AUTHENTICATOR_IDS: authenticatorIds.optional(),
   DYDX_TENANT_ID: z.string().max(255).optional(),
   DYDX_ACCOUNTS_FILE: optional,
-  REQUIRE_TRADE_ONLY_KEYS: z
-    .enum(['true', 'false'], 'must be true or false')
-    .default('false')
-    .transform((value) => value === 'true'),
+  REQUIRE_TRADE_ONLY_KEYS: boolean('false'),
   VALIDATOR_TIMEOUT_MS: integer(100, 60_000).default(3_000),
   INDEXER_TIMEOUT_MS: integer(100, 60_000).default(5_000),
   HEIGHT_POLL_MS: integer(10, 10_000).default(250),
@@ -130,6 +133,7 @@ export const environmentSchema = z.object({
   CONTROLS_POLL_MS: integer(20, 500).default(250),
   EXPOSURE_POLL_MS: integer(20, 60_000).default(1_000),
   RECONCILE_INTERVAL_MS: integer(50, 60_000).default(1_000),
+  INDEXER_WEBSOCKET: boolean('true'),
   INDEXER_REQUESTS_PER_10S: integer(6, 1_000_000).default(100),
   SETTLE_MARGIN_BLOCKS: integer(0, 40).default(1),
   SWEEP_INTERVAL_MS: integer(50, 600_000).default(10_000),

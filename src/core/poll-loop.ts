@@ -3,6 +3,8 @@
 
 export type PollLoop = {
   readonly start: () => void;
+  /** The next run does not wait; while one is under way, another follows it. Nothing while it is stopped. */
+  readonly wake: () => void;
   /** Resolves when a run under way has ended; runs are bounded by the deadlines of what they call. */
   readonly stop: () => Promise<void>;
 };
@@ -13,12 +15,19 @@ export function createPollLoop(run: () => Promise<number>): PollLoop {
   let session: object | undefined;
   let timer: NodeJS.Timeout | undefined;
   let current: Promise<void> = Promise.resolve();
+  let isWoken = false;
 
   async function turn(mine: object): Promise<void> {
     if (session !== mine) return;
+    isWoken = false;
     const delayMs = await run();
     if (session !== mine) return;
+    waitFor(mine, isWoken ? 0 : delayMs);
+  }
+
+  function waitFor(mine: object, delayMs: number): void {
     timer = setTimeout(() => {
+      timer = undefined;
       current = turn(mine);
     }, delayMs);
   }
@@ -31,9 +40,17 @@ export function createPollLoop(run: () => Promise<number>): PollLoop {
       // A start right after a stop waits for the run that is still ending.
       current = current.then(() => turn(mine));
     },
+    wake: () => {
+      if (session === undefined) return;
+      isWoken = true;
+      if (timer === undefined) return;
+      clearTimeout(timer);
+      waitFor(session, 0);
+    },
     stop: async () => {
       session = undefined;
       clearTimeout(timer);
+      timer = undefined;
       await current;
     },
   };

@@ -1,5 +1,5 @@
 // The paper exchange: one process, one HTTP port, three faces (validators at POST / and /nodes/k, indexer under /v4,
-// control under /paper) over one chain. Every request is answered from one consistent state: faces run to the end in
+// its websocket at /v4/ws, control under /paper) over one chain. Every request is answered from one consistent state: faces run to the end in
 // one turn.
 import { type Chain, createChain } from './blocks/chain.ts';
 import { createAnswerCache } from './faces/answer-cache.ts';
@@ -10,6 +10,7 @@ import { type Exchange, readBody, sendErrors } from './faces/http-reply.ts';
 import { answerIndexer } from './faces/indexer-face.ts';
 import { createRequestCounts } from './faces/request-counts.ts';
 import { type Served, serve } from './faces/serve.ts';
+import { createSocketFace } from './faces/socket-face.ts';
 import { answerRpc } from './faces/validator-face.ts';
 import { createNetwork } from './node/network.ts';
 import type { PaperNode } from './node/node.ts';
@@ -98,6 +99,8 @@ export async function startPaper(options: PaperOptions = {}): Promise<Paper> {
   const cache = createAnswerCache(settings.indexerCacheMs, now);
   const deps = { chain, network, controls, faults, requests, cache, truth, indexerHeight, blockMs, now };
 
+  const socketFace = createSocketFace({ chain, faults, indexerHeight });
+
   const answer = async (exchange: Exchange): Promise<void> => {
     const { request } = exchange;
     const body = await readBody(request);
@@ -120,13 +123,21 @@ export async function startPaper(options: PaperOptions = {}): Promise<Paper> {
           if (!(error instanceof FaultHeaderError)) throw error;
           sendErrors(exchange, 400, error.message);
         }),
+      (request, socket, head) => {
+        if (request.url?.split('?', 1)[0] === '/v4/ws') socketFace.upgrade(request, socket, head);
+        else socket.end('HTTP/1.1 404 Not Found\r\n\r\n');
+      },
       settings,
     );
   } catch (error) {
     journal.close();
     throw error;
   }
-  const stopBlocks = startBlocks(network.produceBlock, blockMs, log);
+  const produceBlock = () => {
+    network.produceBlock();
+    socketFace.announce();
+  };
+  const stopBlocks = startBlocks(produceBlock, blockMs, log);
   log('info', 'paper exchange started', {
     port: server.port,
     chain_id: chainId,
@@ -136,6 +147,7 @@ export async function startPaper(options: PaperOptions = {}): Promise<Paper> {
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
     stopBlocks();
+    socketFace.close();
     closing ??= server.close().then(() => journal.close());
     return closing;
   };
@@ -146,7 +158,7 @@ export async function startPaper(options: PaperOptions = {}): Promise<Paper> {
     chainId,
     height: () => chain.ledger.height,
     truth,
-    produceBlock: network.produceBlock,
+    produceBlock,
     setNode: controls.setNode,
     setMarket: controls.setMarket,
     setBalance: controls.setBalance,

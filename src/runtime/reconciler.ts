@@ -6,7 +6,7 @@ import { watchHeights } from '../ops/height-metrics.ts';
 import { errorFields } from '../ops/logger.ts';
 import { createBatcher } from '../store/batcher.ts';
 import { compareOrders } from '../store/comparing.ts';
-import { claimCursors, LEASE_MS, type Released, releaseCursors } from '../store/cursors.ts';
+import { claimCursors, type Released, releaseCursors } from '../store/cursors.ts';
 import { recordIncidents } from '../store/incidents.ts';
 import { requireChain } from '../store/installation.ts';
 import { type Booked, bookReport } from '../store/reconciling.ts';
@@ -15,11 +15,18 @@ import type { Context, Service } from './context.ts';
 import { baseChecks, venueChecks } from './health.ts';
 import { rememberHeight } from './indexer-height.ts';
 import { createIndexerBudget } from './indexer-requests.ts';
+import { openNudges } from './nudges.ts';
 import { startTimers } from './timers.ts';
 import { HEIGHT_MAX_AGE_MS, networkOf, openIndexer, openValidator } from './venue.ts';
 
 /** Larger pages make latency spikes of 10–30 ms on two cores; the venue's limit is 1,000. */
 const PAGE_SIZE = 200;
+/**
+ * After so long without a booked page a claim is free: its reconciler has died. Low: two ask an indexer that is slow for
+ * the same; high: that long nothing of the subaccount is booked after a death.
+ */
+const LEASE_INTERVALS = 5;
+const MIN_LEASE_MS = 2_000;
 /** In one pass; a few at a time. */
 const MAX_CLAIMED = 32;
 
@@ -53,9 +60,19 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
       return released.map(() => undefined);
     },
   });
+  const nudges = openNudges(context, () => loop.wake());
   const own: ReconcileDeps = {
     indexer: { ...indexer, height: indexerHeight.ask },
-    claim: (deadAt) => claimCursors(db, { limit: MAX_CLAIMED, deadAt, leaseMs: LEASE_MS }),
+    claim: async (deadAt) => {
+      const claimed = await claimCursors(db, {
+        limit: MAX_CLAIMED,
+        deadAt,
+        leaseMs: Math.max(MIN_LEASE_MS, LEASE_INTERVALS * config.RECONCILE_INTERVAL_MS),
+        nudged: nudges.take(),
+      });
+      for (const cursor of claimed) nudges.follow(cursor);
+      return claimed;
+    },
     release: releases.push,
     mayAsk: createIndexerBudget(context),
     book: (report) => bookTimed(telemetry, () => bookReport(db, report, config.SETTLE_MARGIN_BLOCKS)),
@@ -82,12 +99,13 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
     return lookMs;
   });
   loop.start();
+  nudges.start();
   const timers = startTimers(context);
   log.info({}, 'reconciler ready');
   return {
     checks: [...baseChecks(context, []), ...venueChecks({ validator, chainId, heights, indexerHeight })],
     stop: async () => {
-      await Promise.all([timers.stop(), loop.stop()]);
+      await Promise.all([timers.stop(), loop.stop(), nudges.stop()]);
       await heights.stop();
       await Promise.all([indexer.close(), validator.close()]);
     },

@@ -160,8 +160,8 @@ export async function lockCursor(trx: Transaction<DB>, cursor: Cursor): Promise<
   return Number(row?.fills_read) === cursor.fillsRead && row?.last_fill_id === cursor.lastFillId;
 }
 
-/** What a claim lasts from a booked page on. */
-export const LEASE_MS = 10_000;
+/** What a claim lasts at least from a booked page on. */
+const RENEWED_MS = 2_000;
 
 /** @param height undefined: nothing new is known of it */
 export async function moveCursor(
@@ -178,7 +178,7 @@ export async function moveCursor(
       // Another run over the same list may have seen a later block.
       height: sql<string>`greatest(height, ${height ?? 0})`,
       claimed_until: sql<Date | null>`CASE WHEN claimed_until IS NOT NULL
-        THEN clock_timestamp() + ${LEASE_MS} * interval '1 ms' END`,
+        THEN greatest(claimed_until, clock_timestamp() + ${RENEWED_MS} * interval '1 ms') END`,
       updated_at: sql`clock_timestamp()`,
     })
     .where('owner', '=', cursor.owner)

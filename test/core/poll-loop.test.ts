@@ -145,3 +145,33 @@ test('a start right after a stop waits for the run that is still ending, and tha
   expect(runs).toBe(3);
   expect(mostAtOnce).toBe(1);
 });
+
+test('a wake-up ends the pause, and one during a run makes another follow', async () => {
+  loop.start();
+  await pass(10);
+  loop.wake();
+  loop.wake();
+  await pass(0);
+  expect(runs).toBe(2);
+  workMs = 50;
+  await pass(100);
+  expect(runs).toBe(3);
+  loop.wake();
+  await pass(51);
+  expect(runs).toBe(4);
+  expect(mostAtOnce).toBe(1);
+  await pass(140);
+  expect(runs).toBe(4);
+});
+
+test('a loop that is not started, or was stopped, is not woken', async () => {
+  loop.wake();
+  await pass(1_000);
+  expect(runs).toBe(0);
+  loop.start();
+  await pass(0);
+  await loop.stop();
+  loop.wake();
+  await pass(1_000);
+  expect(runs).toBe(1);
+});

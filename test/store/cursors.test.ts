@@ -104,7 +104,7 @@ test('a page that was booked renews the claim of its reader, and makes none', as
     WHERE owner = ${owner}`.execute(db);
   await bookReport(db, reportOf(await cursorOf(db, owner), [], 101), 1);
   const { rows } = await sql<{ is_renewed: boolean }>`
-    SELECT claimed_until > clock_timestamp() + interval '5 seconds' AS is_renewed FROM reconcile_cursors
+    SELECT claimed_until > clock_timestamp() + interval '1.5 seconds' AS is_renewed FROM reconcile_cursors
     WHERE owner = ${owner}`.execute(db);
   expect(rows).toEqual([{ is_renewed: true }]);
 });

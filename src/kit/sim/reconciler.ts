@@ -4,7 +4,7 @@ import type { Incident } from '../../core/incidents.ts';
 import type { ListedOrder } from '../../core/ports.ts';
 import { noTelemetry } from '../../core/telemetry.ts';
 import { compareOrders } from '../../store/comparing.ts';
-import { type Cursor, claimCursors, LEASE_MS, releaseCursors } from '../../store/cursors.ts';
+import { type Cursor, claimCursors, releaseCursors } from '../../store/cursors.ts';
 import { recordIncidents } from '../../store/incidents.ts';
 import { bookReport } from '../../store/reconciling.ts';
 import type { Exchange } from './exchange.ts';
@@ -17,6 +17,7 @@ const PAGE_SIZE = 4;
 /** As in src/config.ts. */
 const SETTLE_MARGIN_BLOCKS = 1;
 const MAX_CLAIMED = 32;
+const LEASE_MS = 5_000;
 /** Below the time between two passes: in each, all that is active is due. */
 const INTERVAL_MS = 1_000;
 

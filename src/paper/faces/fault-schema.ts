@@ -39,6 +39,7 @@ const FAULT_ACTIONS = {
     'truncate',
     'oversize',
   ],
+  socket: ['drop_message', 'close'],
 } as const;
 
 const INDEXER_PATHS = [
@@ -125,6 +126,8 @@ export const faultSchema = z.preprocess(
         path: z.enum(INDEXER_PATHS).optional(),
         ...triggers,
       }),
+      /** messages of the indexer's websocket */
+      z.strictObject({ on: z.literal('socket'), action: z.enum(FAULT_ACTIONS.socket), ...triggers }),
     ])
     .superRefine((fault, context) => {
       const demand = (...names: readonly ('code' | 'blocks' | 'ms')[]): void => {

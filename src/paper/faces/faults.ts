@@ -46,6 +46,7 @@ function isSteadyLag(fault: Fault): boolean {
 }
 
 function isAimedAt(fault: Fault, { node, method, path }: Target): boolean {
+  if (fault.on === 'socket') return true;
   if (fault.on === 'indexer') return fault.path === undefined || fault.path === path;
   const isNode = fault.node === undefined || fault.node === node;
   return isNode && (fault.on !== 'rpc' || fault.method === undefined || fault.method === method);

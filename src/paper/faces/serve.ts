@@ -1,6 +1,7 @@
 // The one HTTP port of the paper exchange. Closing it ends every connection, so that a client that was left hanging on
 // purpose is not waited for.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Log } from '../state/journal.ts';
 import { type Exchange, sendErrors } from './http-reply.ts';
 
@@ -24,9 +25,12 @@ function listen(server: Server, port: number, host: string): Promise<number> {
 
 type Address = { readonly port: number; readonly host: string; readonly log: Log };
 
+type Upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
 /** Rejects with one readable line when the port cannot be had. */
 export async function serve(
   answer: (exchange: Exchange) => Promise<void>,
+  upgrade: Upgrade,
   { port, host, log }: Address,
 ): Promise<Served> {
   const server = createServer(
@@ -40,6 +44,7 @@ export async function serve(
       });
     },
   );
+  server.on('upgrade', upgrade);
   const boundPort = await listen(server, port, host);
   const close = (): Promise<void> =>
     new Promise<void>((resolve) => {
