@@ -17,6 +17,7 @@ import {
   heightAhead,
   indexerLag,
   longPage,
+  websocketGap,
 } from './scenarios/fills.ts';
 import { postgresDown, queueWiped, redisKilled } from './scenarios/outages.ts';
 import { clockStep, jobTwice, killAfterSend, poison } from './scenarios/processes.ts';
@@ -45,6 +46,7 @@ export const SCENARIOS: readonly Scenario[] = [
   fillBeforeAnswer,
   fillTwice,
   longPage,
+  websocketGap,
   hourLate,
   poison,
   postgresDown,

@@ -30,6 +30,7 @@ const CAUGHT = {
   fill_twice: 'fills_in_one_update',
   reduce_only_repeat: 'repeat_refusal_is_final',
   long_page: 'list_ends_at_1000',
+  websocket_gap: 'socket_is_trusted',
   hour_late: 'time_counts_from_now',
   poison: 'unstorable_fails_batch',
 } as const satisfies Record<string, TruthMutation>;

@@ -15,6 +15,21 @@ const MORE = {
       },
     ],
   },
+  socket_is_trusted: {
+    what: 'what the websocket does not tell has not happened',
+    patches: [
+      {
+        file: 'src/store/cursors.ts',
+        find: 'WHERE due_at <= clock_timestamp() OR has_dead OR is_nudged OR (has_active AND idle_passes > 0)',
+        replace: 'WHERE is_nudged OR NOT EXISTS (SELECT FROM order_fills)',
+      },
+      {
+        file: 'src/venue/indexer-socket.ts',
+        find: 'if (message_id !== expected) options.onGap([...followed.values()]);',
+        replace: 'void expected;',
+      },
+    ],
+  },
   nonce_refusal_is_final: {
     what: 'an order whose nonce was refused is called REJECTED',
     patches: [

@@ -72,6 +72,23 @@ export const indexerLag: Scenario = {
   },
 };
 
+export const websocketGap: Scenario = {
+  name: 'websocket_gap',
+  what: "most messages of the indexer's websocket are lost, and its connections break",
+  settings: { RECONCILE_INTERVAL_MS: '2000' },
+  run: async ({ paper, orders, enqueue, until, delay }) => {
+    // What is trusted blindly is told everything at first.
+    await enqueue(orders(2, { kind: 'cross' }));
+    await until(() => paper.truth().fills.length >= 2, 10_000);
+    await delay(1_000);
+    paper.faults.add({ on: 'socket', action: 'close', every: 25 });
+    paper.faults.add({ on: 'socket', action: 'drop_message', probability: 0.8 });
+    await enqueue(orders(24, (index) => ({ kind: index % 4 === 0 ? 'rest' : 'cross' })));
+    await until(() => paper.truth().orders.length >= 26, 10_000);
+    await delay(3_000);
+  },
+};
+
 export const fillAfterCancel: Scenario = {
   name: 'fill_after_cancel',
   what: 'a node takes the cancel of a short-term order, the proposer never hears of it, and the order is filled',
