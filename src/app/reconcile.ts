@@ -33,6 +33,8 @@ export type ReconcileDeps = {
   readonly marginBlocks: number;
   /** ms from one reading of a subaccount with active orders to the next */
   readonly intervalMs: number;
+  /** ms, at most, from one reading of an idle subaccount to the next */
+  readonly maxIdleMs: number;
   readonly log: Logs;
   readonly telemetry: Telemetry;
 };
@@ -45,7 +47,7 @@ const PARALLEL = 4;
 const MAX_PAGES = 20;
 /** Idle subaccounts are read ever more seldom: late fills come there, too. */
 const IDLE_FACTOR = 10;
-const MAX_WAIT_MS = 60_000;
+const MAX_RETRY_AFTER_MS = 60_000;
 
 /** One pass over the subaccounts that are due. Throws when the indexer's height or the database is not to be had. */
 export async function reconcileAll(deps: ReconcileDeps): Promise<ReconcileRun> {
@@ -70,8 +72,9 @@ async function reconcileClaimed(deps: ReconcileDeps, cursor: Claimed, height: nu
   const later = (dueInMs: number) => deps.release({ owner, subaccountNumber, dueInMs, idlePasses });
   try {
     const result = await reconcileSubaccount(deps, cursor, height);
-    if (result.isComplete && cursor.isToCompare) await compareClaimed(deps, cursor);
-    await later(result.isComplete ? waitOf(deps.intervalMs, idlePasses) : 0);
+    if (result.next === 'due' && cursor.isToCompare) await compareClaimed(deps, cursor);
+    const waits = { now: 0, soon: deps.intervalMs, due: waitOf(deps, idlePasses) };
+    await later(waits[result.next]);
     return result;
   } catch (error) {
     deps.telemetry.reconcileFailed();
@@ -107,35 +110,33 @@ async function compareClaimed(deps: ReconcileDeps, cursor: Claimed): Promise<voi
 }
 
 /** @param idlePasses in a row; 0: it has active orders */
-function waitOf(intervalMs: number, idlePasses: number): number {
+function waitOf({ intervalMs, maxIdleMs }: ReconcileDeps, idlePasses: number): number {
   if (idlePasses === 0) return intervalMs;
-  return Math.min(
-    Math.max(MAX_WAIT_MS, intervalMs),
-    intervalMs * IDLE_FACTOR * 2 ** Math.min(idlePasses - 1, 20),
-  );
+  const idleMs = intervalMs * IDLE_FACTOR * 2 ** Math.min(idlePasses - 1, 20);
+  return Math.max(intervalMs, Math.min(maxIdleMs, idleMs));
 }
 
 /** An indexer that is asked too often says for how long it will not answer. */
 function retryAfterOf(error: unknown): number {
   return error instanceof Error && 'retryAfterMs' in error
-    ? Math.min(Number(error.retryAfterMs) || 0, MAX_WAIT_MS)
+    ? Math.min(Number(error.retryAfterMs) || 0, MAX_RETRY_AFTER_MS)
     : 0;
 }
 
 /** Blocks that an indexer may be ahead of our validator; more is another chain, or nonsense. */
 const MAX_AHEAD_BLOCKS = 20;
 
-/**
- * Fills up to the end of the list, asked for after the height: so every fill up to that height has been read.
- * isComplete: it was read to the end; else it goes on where it stopped, in the next pass.
- */
+/** due: the list was read to its end. now: it goes on where it stopped. soon: what was shown may not be all. */
+type SubaccountRun = ReconcileRun & { readonly next: 'due' | 'now' | 'soon' };
+
+/** Fills up to the end of the list, asked for after the height: so every fill up to that height has been read. */
 export async function reconcileSubaccount(
   deps: ReconcileDeps,
   start: Cursor,
   indexerHeight: number,
-): Promise<ReconcileRun & { readonly isComplete: boolean }> {
+): Promise<SubaccountRun> {
   const height = await believedHeight(deps, start, indexerHeight);
-  const run = { fills: 0, settled: 0, isComplete: false };
+  const run = { fills: 0, settled: 0, next: 'now' as const };
   let cursor = start;
   // The page that holds the last fill that was read: it must still be there, or the offset means nothing.
   let page = pageOf(deps, cursor.fillsRead - 1);
@@ -145,7 +146,7 @@ export async function reconcileSubaccount(
     const known = Math.max(0, cursor.fillsRead - read.offset);
     if (known > 0 && read.fills[known - 1]?.id !== cursor.lastFillId) {
       run.fills += await readAgain(deps, cursor);
-      return run;
+      return { ...run, next: 'soon' };
     }
     const pageReport: VenueReport = {
       cursor,
@@ -169,7 +170,8 @@ export async function reconcileSubaccount(
     report(deps, booked);
     cursor = booked.cursor;
     if (read.isFull) page += 1;
-    else if (!booked.hasMore || !read.isWhole) return { ...run, isComplete: true };
+    else if (!read.isWhole) return { ...run, next: 'soon' };
+    else if (!booked.hasMore) return { ...run, next: 'due' };
   }
   return run;
 }

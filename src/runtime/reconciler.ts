@@ -27,6 +27,8 @@ const PAGE_SIZE = 200;
  */
 const LEASE_INTERVALS = 5;
 const MIN_LEASE_MS = 2_000;
+/** Late fills of an idle subaccount wait so long; low: requests for nothing. */
+const MAX_IDLE_MS = 60_000;
 /** In one pass; a few at a time. */
 const MAX_CLAIMED = 32;
 
@@ -82,6 +84,7 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
     pageSize: PAGE_SIZE,
     marginBlocks: config.SETTLE_MARGIN_BLOCKS,
     intervalMs: config.RECONCILE_INTERVAL_MS - lookMs / 2,
+    maxIdleMs: MAX_IDLE_MS,
     log,
     telemetry,
   };

@@ -56,6 +56,7 @@ async function pass(due: readonly Claimed[], changes: Partial<ReconcileDeps> = {
     pageSize: 200,
     marginBlocks: 1,
     intervalMs: INTERVAL_MS,
+    maxIdleMs: 60_000,
     log: silent,
     telemetry: noTelemetry,
     ...changes,
@@ -81,6 +82,17 @@ test('an idle one is read ever more seldom, up to once a minute, until it has an
   expect(await waits(900)).toMatchObject({ idlePasses: 901, dueInMs: 60_000 });
   const { released } = await pass([claimed(0, { idlePasses: 7 })]);
   expect(released.get(0)).toMatchObject({ idlePasses: 0, dueInMs: INTERVAL_MS });
+});
+
+test('an answer that is shorter than it says is no end: also an idle subaccount is read again soon', async () => {
+  const { released } = await pass([claimed(0, { hasActive: false, idlePasses: 4 })], {
+    indexer: {
+      height: async () => HEIGHT,
+      fills: async () => ({ fills: [], totalResults: 3 }),
+      orders: async () => [],
+    },
+  });
+  expect(released.get(0)).toMatchObject({ dueInMs: INTERVAL_MS });
 });
 
 test('without requests left, what was not read is due at once', async () => {

@@ -42,6 +42,7 @@ async function subaccount(listAt: (question: number, fills: readonly Fill[]) => 
     pageSize: PAGE_SIZE,
     marginBlocks: 1,
     intervalMs: 1_000,
+    maxIdleMs: 60_000,
     log: silent,
     telemetry: noTelemetry,
   };

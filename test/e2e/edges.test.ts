@@ -204,7 +204,7 @@ async function withOneFill(router: TestRouter) {
   /** @param seen what the indexer shows; @param total what it says it has */
   const run = async (height: number, seen: readonly Fill[], total = seen.length, chainHeight = height) => {
     const page: FillsPage = { fills: seen, totalResults: total };
-    const { isComplete: _, ...run } = await reconcileSubaccount(
+    const { next: _, ...run } = await reconcileSubaccount(
       {
         indexer: { height: async () => height, fills: async () => page, orders: async () => [] },
         claim: async () => [],
@@ -217,6 +217,7 @@ async function withOneFill(router: TestRouter) {
         pageSize: 200,
         marginBlocks: 1,
         intervalMs: 1_000,
+        maxIdleMs: 60_000,
         log: silent,
         telemetry: noTelemetry,
       },

@@ -2,7 +2,7 @@
 // that they would send over HTTP, or with what a fault makes of it.
 import { createChain } from '../../paper/blocks/chain.ts';
 import { createControls } from '../../paper/faces/controls.ts';
-import { fillsRoute } from '../../paper/faces/indexer-lists.ts';
+import { fillsRoute, ordersRoute } from '../../paper/faces/indexer-lists.ts';
 import { showOrder } from '../../paper/faces/indexer-orders.ts';
 import { type Answer, BadParameter } from '../../paper/faces/indexer-query.ts';
 import { showSubaccount } from '../../paper/faces/indexer-subaccount.ts';
@@ -181,6 +181,7 @@ export function createExchange(world: World): Exchange {
     if (resource === 'perpetualMarkets')
       return { status: 200, body: showMarkets(view, view.ledger.markets.all()) };
     if (resource === 'fills') return withOwnIds(fillsRoute(view, url.searchParams));
+    if (resource === 'orders' && first === undefined) return ordersRoute(view, url.searchParams);
     if (resource === 'orders') {
       const order = view.ledger.orders.get(first ?? '');
       const row = order && showOrder(view, order);

@@ -18,7 +18,7 @@ const PAGE_SIZE = 4;
 const SETTLE_MARGIN_BLOCKS = 1;
 const MAX_CLAIMED = 32;
 const LEASE_MS = 5_000;
-/** Below the time between two passes: in each, all that is active is due. */
+/** Below the time between two passes: in each, all is due: fills come late there. */
 const INTERVAL_MS = 1_000;
 
 /** @param owner whose subaccounts it reads: those of other seeds lie in the same database */
@@ -43,6 +43,7 @@ export function startReconciler(world: World, exchange: Exchange, mortal: Mortal
     pageSize: PAGE_SIZE,
     marginBlocks: SETTLE_MARGIN_BLOCKS,
     intervalMs: INTERVAL_MS,
+    maxIdleMs: INTERVAL_MS,
     log: { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') },
     telemetry: noTelemetry,
   };

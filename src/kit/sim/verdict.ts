@@ -38,7 +38,31 @@ export async function judge({ db, exchange, owner, tenantId, offers, mayBeLate }
   wrong.push(...whatIsLost(offers, stories, await rejectedClientIds(db, tenantId)));
   for (const story of stories) wrong.push(...whatIsOff(story, exchange, mayBeLate));
   wrong.push(...(await whatIsNotBooked(db, owner, truth)));
+  wrong.push(...(await whatIsAlarmed(db, owner, mayBeLate)));
   return wrong;
+}
+
+/** Nobody else trades there, and an old list must not look like another quantity. */
+async function whatIsAlarmed(db: Database, owner: string, mayBeLate: boolean): Promise<string[]> {
+  const strangers = await db
+    .selectFrom('unexplained_orders')
+    .select('order_uuid')
+    .where('owner', '=', owner)
+    .execute();
+  const incidents = await db
+    .selectFrom('incidents as i')
+    .innerJoin('orders as o', 'o.id', 'i.order_id')
+    .select(['i.kind', 'o.client_id', 'i.details'])
+    .where('o.owner', '=', owner)
+    .execute();
+  return [
+    ...strangers.map(({ order_uuid }) => `order ${order_uuid} is not explained`),
+    ...incidents
+      .filter(({ kind }) => !(mayBeLate && (kind === 'late_fill' || kind === 'total_filled_differs')))
+      .map(
+        ({ kind, client_id, details }) => `${client_id} is an incident, ${kind}: ${JSON.stringify(details)}`,
+      ),
+  ];
 }
 
 async function* pagesOf(stories: readonly OrderStory[]): AsyncGenerator<readonly OrderStory[]> {
