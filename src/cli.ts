@@ -224,7 +224,7 @@ program
   .option('--workers <n>', 'sending processes of each system; some scenarios need more', wholeNumber(1, 8), 1)
   .addOption(new Option('--queue <kind>', 'where jobs wait').choices(['redis', 'postgres']).default('redis'))
   .option('--parallel <n>', 'runs side by side', wholeNumber(1, 16), 4)
-  .option('--kills <n>', 'of the scenario kill_after_send', wholeNumber(1, 1_000), 10)
+  .option('--kills <n>', 'of the scenarios kill_after_send and reconciler_killed', wholeNumber(1, 1_000), 10)
   .option('--outage <s>', 'how long PostgreSQL is away in postgres_down', wholeNumber(1, 600), 20)
   .option('--list', 'only list the scenarios', false)
   .option('--json', 'the scores as one JSON object, the last line of standard output', false)

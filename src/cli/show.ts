@@ -1,8 +1,11 @@
-// `router show`: everything that is known of one order, its proof first.
+// `router show`: everything that is known of one order, its proof and what it means in words first.
 import { whyHistoryUnlike, whyUnprovenOrder } from '../app/audit.ts';
+import { averageFillPrice } from '../core/average-fill-price.ts';
 import { isFinal } from '../core/status.ts';
 import type { OrderStory, ToldOrder } from '../store/order-story.ts';
-import { short, table, time } from './output.ts';
+import { explain } from './explain.ts';
+import { short, table } from './output.ts';
+import { tablesOf } from './story-tables.ts';
 
 /** Undefined while the order is not final and its history leads to it. */
 function proofOf(story: OrderStory): { proven: boolean; why?: string } | undefined {
@@ -13,6 +16,7 @@ function proofOf(story: OrderStory): { proven: boolean; why?: string } | undefin
 }
 
 export function storyAsJson(story: ToldOrder): object {
+  const proof = proofOf(story);
   return {
     order: story.order,
     attempts: story.attempts.map((attempt) => ({
@@ -22,12 +26,14 @@ export function storyAsJson(story: ToldOrder): object {
     cancels: story.cancels,
     fills: story.fills,
     history: story.history,
-    proof: proofOf(story) ?? null,
+    average_fill_price: averageFillPrice(story.fills),
+    proof: proof ?? null,
+    explanation: explain(story, proof?.why),
   };
 }
 
 export function storyAsText(story: ToldOrder): string {
-  const { order, attempts, cancels, fills, history } = story;
+  const { order, fills } = story;
   const price = order.price === null ? 'at market' : `at ${short(order.price)}`;
   const proof = proofOf(story);
   const verdict =
@@ -44,92 +50,8 @@ export function storyAsText(story: ToldOrder): string {
   ];
   if (order.error_message !== null)
     parts.push(`error    ${order.error_message} (retries: ${order.retry_count})`);
-  parts.push('', 'history');
-  parts.push(
-    table([
-      ['time', 'from', 'to', 'filled', 'fill price', 'block', 'reason'],
-      ...history.map((row) => [
-        time(row.created_at),
-        row.old_status ?? '-',
-        row.new_status,
-        short(row.filled_size),
-        short(row.fill_price),
-        row.block_height ?? '-',
-        row.reason ?? '-',
-      ]),
-    ]),
-  );
-  if (attempts.length > 0) {
-    parts.push('', 'attempts');
-    parts.push(
-      table([
-        [
-          '#',
-          'signed',
-          order.nonce === null ? 'good-til-block' : 'nonce',
-          'sent',
-          'answer',
-          'on chain',
-          'tx hash',
-        ],
-        ...attempts.map((row) => [
-          String(row.attempt),
-          time(row.created_at),
-          String(row.good_til_block ?? row.nonce),
-          `${row.transmissions}×`,
-          answerOf(row),
-          whereabouts(row),
-          row.tx_hash,
-        ]),
-      ]),
-    );
-  }
-  if (cancels.length > 0) {
-    parts.push('', 'cancels');
-    parts.push(
-      table([
-        ['signed', 'good-til-block or nonce', 'orders', 'answer', 'tx hash'],
-        ...cancels.map((row) => [
-          time(row.created_at),
-          String(row.good_til_block ?? row.nonce),
-          String(row.orders),
-          answerOf(row),
-          row.tx_hash,
-        ]),
-      ]),
-    );
-  }
-  if (fills.length > 0) {
-    parts.push('', 'fills');
-    parts.push(
-      table([
-        ['block', 'size', 'price', 'fee', 'liquidity', 'fill id'],
-        ...fills.map((row) => [
-          row.height,
-          short(row.size),
-          short(row.price),
-          short(row.fee),
-          row.liquidity,
-          row.id,
-        ]),
-      ]),
-    );
-  }
+  if (fills.length > 0) parts.push(`fills    ${fills.length}, average_fill_price ${averageFillPrice(fills)}`);
+  parts.push('', 'in words', ...explain(story, proof?.why));
+  for (const [title, rows] of tablesOf(story)) if (rows.length > 1) parts.push('', title, table(rows));
   return parts.join('\n');
-}
-
-function answerOf(row: { outcome: string | null; codespace: string | null; code: string | null }): string {
-  return `${row.outcome ?? 'none'}${Number(row.code) > 0 ? ` ${row.codespace}/${row.code}` : ''}`;
-}
-
-/** Short-term transactions are never on chain. */
-function whereabouts({
-  nonce,
-  included_height,
-  included_code,
-  absent_height,
-}: OrderStory['attempts'][number]): string {
-  if (nonce === null) return '-';
-  if (included_height !== null) return `block ${included_height}, code ${included_code}`;
-  return absent_height === null ? 'not known' : `absent up to block ${absent_height}`;
 }

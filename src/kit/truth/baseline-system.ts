@@ -60,13 +60,15 @@ export async function openBaselineSystem(options: BaselineSystemOptions): Promis
     await crew?.stop();
     crew = undefined;
   };
+  const running = () => {
+    if (crew === undefined) throw new Error(`${name} was not started`);
+    return crew;
+  };
   return {
     name,
     start,
-    senders: () => {
-      if (crew === undefined) throw new Error(`${name} was not started`);
-      return crew;
-    },
+    senders: running,
+    readers: running,
     enqueue: async (intents, { addedAt, company = [] }) => {
       const named = intents.map((data) => ({ data, jobId: `order-${encodeURIComponent(data.client_id)}` }));
       await addJobs(site, [...named, ...company.map((data) => ({ data }))], addedAt);

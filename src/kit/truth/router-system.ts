@@ -68,13 +68,15 @@ export async function openRouterSystem(options: RouterSystemOptions): Promise<Sy
     ]);
     crews = { submitters, reconcilers };
   };
+  const running = () => {
+    if (crews === undefined) throw new Error('the router was not started');
+    return crews;
+  };
   return {
     name: 'router',
     start,
-    senders: () => {
-      if (crews === undefined) throw new Error('the router was not started');
-      return crews.submitters;
-    },
+    senders: () => running().submitters,
+    readers: () => running().reconcilers,
     enqueue: async (intents, { isRecorded = false, addedAt, company }) => {
       if (addedAt !== undefined || company !== undefined) {
         const jobs = company === undefined ? intents : [{ intents: [...intents, ...company] }];

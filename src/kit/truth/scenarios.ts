@@ -20,12 +20,13 @@ import {
   websocketGap,
 } from './scenarios/fills.ts';
 import { postgresDown, queueWiped, redisKilled } from './scenarios/outages.ts';
-import { clockStep, jobTwice, killAfterSend, poison } from './scenarios/processes.ts';
+import { clockStep, jobTwice, killAfterSend, poison, reconcilerKilled } from './scenarios/processes.ts';
 import { sameMillisecond, sequenceStorm } from './scenarios/stateful.ts';
 import { hourLate, newDatabase, resignWindow, settleRace } from './scenarios/times.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   killAfterSend,
+  reconcilerKilled,
   code32,
   sameMillisecond,
   clockStep,

@@ -23,6 +23,8 @@ export type System = AsyncDisposable & {
   readonly start: () => Promise<void>;
   /** those that send orders, once it was started */
   readonly senders: () => Crew;
+  /** those that read what became of them: the same ones, where a system has no others */
+  readonly readers: () => Crew;
   /** @returns client ids that were acknowledged */
   readonly enqueue: (intents: readonly Intent[], options: EnqueueOptions) => Promise<readonly string[]>;
   /** The same intents as other jobs, as a producer adds them who does not know that it did before. */

@@ -10,6 +10,7 @@ import { patchesOf, type TruthMutation, wrongRouter } from './truth-mutations.ts
 
 const CAUGHT = {
   kill_after_send: 'attempt_stored_after_send',
+  reconciler_killed: 'cursor_before_fills',
   code_32: 'nonce_refusal_is_final',
   same_millisecond: 'nonces_are_not_unique',
   clock_step: 'clock_is_not_checked',

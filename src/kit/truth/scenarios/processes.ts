@@ -1,4 +1,5 @@
 // What becomes of orders when the processes that send them die, stall, have a wrong clock, or are given bad or double work.
+import { openCounterparty } from '../counterparty.ts';
 import type { Scenario } from '../scenario.ts';
 
 export const killAfterSend: Scenario = {
@@ -15,6 +16,50 @@ export const killAfterSend: Scenario = {
       );
       await untilHit(hung, 1, 10_000);
       await system.senders().kill();
+    }
+  },
+};
+
+/** Of the router's pages of 200 two that are full, and a third one. */
+const LONG_LIST = 450;
+const SLOW_MS = 400;
+/** From when a page has left the exchange: 200 fills of one order are booked in 250 ms at best, in 2 s under load. */
+const BOOKING_MS = { from: 150, to: 300 };
+
+export const reconcilerKilled: Scenario = {
+  name: 'reconciler_killed',
+  what: 'every process that reads fills is killed (SIGKILL) in the middle of the pages of a long list of them',
+  reconcilers: 2,
+  run: async ({ paper, system, orders, enqueue, until, untilHit, delay, random, kills }) => {
+    await using counterparty = await openCounterparty(paper);
+    const fillsOf = async () => (await system.beliefs()).flatMap(({ fillIds }) => fillIds).length;
+    for (let kill = 0; kill < kills; kill++) {
+      const known = await fillsOf();
+      for (let made = 0; made < LONG_LIST; made += 50) {
+        await Promise.all(
+          Array.from({ length: 50 }, () =>
+            counterparty.sell({ size: '0.01', price: '62500', isResting: true }),
+          ),
+        );
+      }
+      const before = paper.truth().fills.length;
+      const slow = paper.faults.add({
+        on: 'indexer',
+        action: 'delay_answer',
+        path: 'fills',
+        params: { ms: SLOW_MS },
+      });
+      await enqueue(orders(3, (index) => ({ kind: index === 0 ? 'sweep' : index === 1 ? 'cross' : 'rest' })));
+      await until(() => paper.truth().fills.length >= before + LONG_LIST, 10_000);
+      const hits = paper.faults.list().find(({ id }) => id === slow)?.hits ?? 0;
+      // In the first page of the new ones, then in a later one.
+      await untilHit(slow, hits + 1 + (kill % 3), 10_000);
+      const { from, to } = BOOKING_MS;
+      await delay(SLOW_MS + Math.floor(from + random() * (to - from)));
+      await system.readers().kill();
+      paper.faults.clear();
+      // Whoever dies holds what it was reading for 10 s.
+      await until(async () => (await fillsOf()) >= known + LONG_LIST, 20_000);
     }
   },
 };
