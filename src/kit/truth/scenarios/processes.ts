@@ -58,7 +58,7 @@ export const reconcilerKilled: Scenario = {
       await delay(SLOW_MS + Math.floor(from + random() * (to - from)));
       await system.readers().kill();
       paper.faults.clear();
-      // Whoever dies holds what it was reading for 10 s.
+      // Whoever dies holds what it was reading for some seconds.
       await until(async () => (await fillsOf()) >= known + LONG_LIST, 20_000);
     }
   },
