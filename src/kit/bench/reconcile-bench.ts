@@ -28,7 +28,7 @@ export type ReconcileBenchOptions = {
   readonly settings: Readonly<Record<string, string>>;
 };
 
-export type FillFigures = {
+type FillFigures = {
   readonly orders_per_s: number;
   readonly reconcilers: number;
   readonly fills: number;
