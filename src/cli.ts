@@ -27,6 +27,15 @@ const wholeNumbers = (value: string, before: readonly number[]): readonly number
   const number = wholeNumber(0, 100_000)(value);
   return before === DEFAULT_RATES ? [number] : [...before, number];
 };
+const setting = (
+  value: string,
+  before: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> => {
+  const [, key, text] = /^([A-Z][A-Z0-9_]*)=(.*)$/.exec(value) ?? [];
+  if (key === undefined || text === undefined)
+    throw new InvalidArgumentError('must be NAME=value, as in .env.example');
+  return { ...before, [key]: text };
+};
 const DEFAULT_RATES: readonly number[] = [100, 1_500];
 
 function instant(value: string): Date {
@@ -315,14 +324,31 @@ program
   .option('--outstanding <n>', 'orders on their way at a time', wholeNumber(1, 100_000), 2_000)
   .option('--existing <n>', 'repeat the first run on a database with so many orders', wholeNumber(0), 0)
   .option('--baseline', 'measure what people use today in the same run (bench/baselines)', false)
+  .option('--reconcile', 'measure the reconciler instead: settling, fills, idle subaccounts', false)
+  .option('--orders <n>', 'of --reconcile: that end in one block; 0: none', wholeNumber(0, 1_000_000), 10_000)
+  .option('--subaccounts <n>', 'that have them', wholeNumber(1, 1_000), 20)
+  .option('--idle <n>', 'of --reconcile: idle subaccounts; 0: none', wholeNumber(0, 100_000), 200)
+  .option('--fill-rate <n>', 'of --reconcile: orders/s that cross; 0: none', wholeNumber(0, 1_000), 20)
+  .option('--reconcilers <n>', 'of --reconcile: processes of its second run', wholeNumber(1, 16), 1)
+  .option(
+    '--set <NAME=value...>',
+    'of --reconcile: settings of the processes, as in .env.example',
+    setting,
+    {},
+  )
   .option('--block-ms <ms>', "of the paper exchange's blocks", wholeNumber(10, 60_000), 500)
   .option('--seed <n>', "of the paper exchange's prices", wholeNumber(0, 2 ** 31 - 1), 1)
   .option('--json', 'one JSON object, the last line of standard output', false)
   .addHelpText(
     'after',
-    '\nExamples:\n  npx router bench --baseline\n  npx router bench --modes jobs --rates 0 --seconds 60 --json\n  npx router bench --modes jobs --rates 0 --existing 5000000',
+    '\nExamples:\n  npx router bench --baseline\n  npx router bench --reconcile --seconds 60 --reconcilers 2\n  npx router bench --modes jobs --rates 0 --seconds 60 --json\n  npx router bench --modes jobs --rates 0 --existing 5000000',
   )
-  .action(async ({ modes, rates, warmUp, baseline, ...options }) => {
+  .action(async ({ modes, rates, warmUp, baseline, reconcile, set, ...options }) => {
+    if (reconcile) {
+      const { runBenchReconcile } = await import('./cli/bench-reconcile.ts');
+      process.exitCode = await runBenchReconcile({ ...options, warmUpS: warmUp, settings: set });
+      return;
+    }
     process.exitCode = await (await import('./cli/bench.ts')).runBench({
       ...options,
       modes: modes.filter((mode: string) => mode !== 'none'),

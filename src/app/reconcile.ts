@@ -14,8 +14,8 @@ export type ReconcileDeps = {
   /** Those that are due, the most urgent first: nobody else reads them until they are released. @param deadAt store/cursors.ts */
   readonly claim: (deadAt: number) => Promise<readonly Claimed[]>;
   readonly release: (released: Released) => Promise<void>;
-  /** Takes a request of the indexer's budget. false: none is left for now, it was not asked */
-  readonly mayAsk: () => Promise<boolean>;
+  /** Takes a request of the indexer's budget. false: none is left for now, do not ask */
+  readonly mayAsk: (request: IndexerRequest) => Promise<boolean>;
   readonly book: (report: VenueReport) => Promise<Booked | undefined>;
   /** The venue's lists of orders against ours (store/comparing.ts). */
   readonly compare: (
@@ -38,6 +38,9 @@ export type ReconcileDeps = {
   readonly log: Logs;
   readonly telemetry: Telemetry;
 };
+
+/** Fills that were heard of, or whose orders are to be settled; fills in their turn; a list of orders. */
+export type IndexerRequest = 'urgent' | 'routine' | 'list';
 
 export type ReconcileRun = { readonly fills: number; readonly settled: number };
 
@@ -71,7 +74,7 @@ async function reconcileClaimed(deps: ReconcileDeps, cursor: Claimed, height: nu
   const idlePasses = hasActive ? 0 : cursor.idlePasses + 1;
   const later = (dueInMs: number) => deps.release({ owner, subaccountNumber, dueInMs, idlePasses });
   try {
-    const result = await reconcileSubaccount(deps, cursor, height);
+    const result = await reconcileSubaccount(deps, cursor, height, cursor.isUrgent ? 'urgent' : 'routine');
     if (result.next === 'due' && cursor.isToCompare) await compareClaimed(deps, cursor);
     const waits = { now: 0, soon: deps.intervalMs, due: waitOf(deps, idlePasses) };
     await later(waits[result.next]);
@@ -93,10 +96,9 @@ async function reconcileClaimed(deps: ReconcileDeps, cursor: Claimed, height: nu
 async function compareClaimed(deps: ReconcileDeps, cursor: Claimed): Promise<void> {
   const { owner, subaccountNumber } = cursor;
   try {
-    const [open, recent] = [
-      await deps.indexer.orders(owner, subaccountNumber, true),
-      await deps.indexer.orders(owner, subaccountNumber, false),
-    ];
+    if (!(await deps.mayAsk('list')) || !(await deps.mayAsk('list'))) return;
+    const open = await deps.indexer.orders(owner, subaccountNumber, true);
+    const recent = await deps.indexer.orders(owner, subaccountNumber, false);
     const { unexplained, incidents } = await deps.compare(cursor, open, recent);
     for (const { id, market, side, size, status } of unexplained) {
       deps.telemetry.orderUnexplained();
@@ -134,6 +136,7 @@ export async function reconcileSubaccount(
   deps: ReconcileDeps,
   start: Cursor,
   indexerHeight: number,
+  request: IndexerRequest = 'routine',
 ): Promise<SubaccountRun> {
   const height = await believedHeight(deps, start, indexerHeight);
   const run = { fills: 0, settled: 0, next: 'now' as const };
@@ -141,7 +144,7 @@ export async function reconcileSubaccount(
   // The page that holds the last fill that was read: it must still be there, or the offset means nothing.
   let page = pageOf(deps, cursor.fillsRead - 1);
   for (let pages = 0; pages < MAX_PAGES; pages++) {
-    if (!(await deps.mayAsk())) return run;
+    if (!(await deps.mayAsk(request))) return run;
     const read = await readPage(deps, cursor, page);
     const known = Math.max(0, cursor.fillsRead - read.offset);
     if (known > 0 && read.fills[known - 1]?.id !== cursor.lastFillId) {

@@ -2,33 +2,20 @@
 import type { BenchOptions, BenchResult, NamedRun } from '../kit/bench/bench.ts';
 import { bench } from '../kit/bench/bench.ts';
 import type { Percentiles } from '../kit/bench/pipeline.ts';
-import { endOnInterrupt } from './interrupt.ts';
 import { table } from './output.ts';
-import { createScreen } from './screen.ts';
+import { runMeasured } from './run-measured.ts';
 
 /** @returns the exit code: 0; 1 when an order ended wrong; 130 interrupted */
-export async function runBench({
-  json,
-  ...options
-}: BenchOptions & { readonly json: boolean }): Promise<number> {
-  const screen = createScreen(process.stderr);
-  const interrupt = endOnInterrupt();
-  try {
-    const result = await bench(options, interrupt.signal, (stage) => screen.draw([`bench  ${stage} …`]));
-    screen.finish();
-    if (!json) console.log(asText(result));
-    for (const { name, findings } of result.runs)
-      for (const found of findings) console.error(`${name}: ${found}`);
-    if (json) console.log(JSON.stringify(result));
-    return result.wrong === 0 ? 0 : 1;
-  } catch (error) {
-    screen.finish();
-    if (!interrupt.signal.aborted) throw error;
-    console.error('interrupted; everything that was started has ended');
-    return 130;
-  } finally {
-    interrupt.release();
-  }
+export function runBench({ json, ...options }: BenchOptions & { readonly json: boolean }): Promise<number> {
+  return runMeasured({
+    json,
+    measure: (signal, onStage) => bench(options, signal, onStage),
+    asText,
+    verdictOf: ({ runs, wrong }) => ({
+      wrong,
+      findings: runs.flatMap(({ name, findings }) => findings.map((found) => `${name}: ${found}`)),
+    }),
+  });
 }
 
 function asText(result: BenchResult): string {

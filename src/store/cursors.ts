@@ -32,6 +32,8 @@ export type Claimed = Cursor & {
   /** it has orders that are not final */
   readonly hasActive: boolean;
   readonly idlePasses: number;
+  /** it has orders to settle, or news */
+  readonly isUrgent: boolean;
   /** its orders were not compared with the venue's list of them for a minute */
   readonly isToCompare: boolean;
 };
@@ -82,14 +84,14 @@ export async function claimCursors(db: Database, options: ClaimOptions): Promise
     ),
     -- Locked as they are now: whoever has claimed one meanwhile keeps it.
     l AS MATERIALIZED (
-      SELECT c.owner, c.subaccount_number, d.has_active FROM reconcile_cursors c
+      SELECT c.owner, c.subaccount_number, d.has_active, d.has_dead OR d.is_nudged AS is_urgent FROM reconcile_cursors c
       JOIN d ON d.owner = c.owner AND d.subaccount_number = c.subaccount_number
       WHERE ${isFree} ORDER BY c.owner, c.subaccount_number FOR NO KEY UPDATE OF c SKIP LOCKED
     )
     UPDATE reconcile_cursors c SET claimed_until = clock_timestamp() + ${leaseMs}::int * interval '1 ms'
     FROM l WHERE c.owner = l.owner AND c.subaccount_number = l.subaccount_number
     RETURNING c.owner, c.subaccount_number, c.start_height, c.height, c.fills_read, c.last_fill_id, c.idle_passes,
-      l.has_active,
+      l.has_active, l.is_urgent,
       coalesce(c.compared_at < clock_timestamp() - interval '1 minute', TRUE) AS is_to_compare`.execute(db);
   return rows.map((row) => ({
     owner: row.owner,
@@ -99,6 +101,7 @@ export async function claimCursors(db: Database, options: ClaimOptions): Promise
     fillsRead: Number(row.fills_read),
     lastFillId: row.last_fill_id,
     hasActive: row.has_active,
+    isUrgent: row.is_urgent,
     idlePasses: row.idle_passes,
     isToCompare: row.is_to_compare,
   }));
@@ -113,6 +116,7 @@ type ClaimedRow = {
   last_fill_id: string | null;
   idle_passes: number;
   has_active: boolean;
+  is_urgent: boolean;
   is_to_compare: boolean;
 };
 

@@ -19,6 +19,7 @@ function claimed(subaccountNumber: number, changes: Partial<Claimed> = {}): Clai
     lastFillId: null,
     hasActive: true,
     idlePasses: 0,
+    isUrgent: false,
     isToCompare: false,
     ...changes,
   };
@@ -147,4 +148,15 @@ test('a database that is away while a claim is released ends nothing', async () 
     },
   });
   expect(asked).toEqual([]);
+});
+
+test('what cannot wait asks as urgent, other fills in their turn, lists of orders by themselves', async () => {
+  const asked: string[] = [];
+  await pass([claimed(0, { isUrgent: true }), claimed(1, { isToCompare: true })], {
+    mayAsk: async (request) => {
+      asked.push(request);
+      return true;
+    },
+  });
+  expect(asked.toSorted()).toEqual(['list', 'list', 'routine', 'urgent']);
 });

@@ -1,11 +1,10 @@
 // `router bench`: a row of measured runs on servers of their own, compared within one bench only: machines, and one
 // machine from hour to hour, differ by more than systems do. What a signature costs just then is told with the figures.
-import { cpus, loadavg } from 'node:os';
-import { publicKeyOf, sign, verify } from '../../chain/ecdsa.ts';
 import { BASELINES, type BaselineName, ensureBaselines } from '../lab/baselines.ts';
 import { type QueueKind, type Servers, startServers } from '../lab/servers.ts';
 import { type BaselineFigures, runBaseline } from './baseline.ts';
 import type { LoadMode } from './load-process.ts';
+import { describeMachine, type Machine, SERVER_SETTINGS, signatureMicroseconds } from './machine.ts';
 import { type PipelineFigures, type PipelineOptions, runPipeline } from './pipeline.ts';
 import { seedOrders } from './seed-orders.ts';
 
@@ -42,7 +41,7 @@ export type BenchResult = {
   readonly queue: QueueKind;
   readonly seed: number;
   readonly runs: readonly NamedRun[];
-  readonly machine: Readonly<Record<string, unknown>>;
+  readonly machine: Machine;
 };
 
 export type NamedRun = { readonly name: string } & PipelineFigures;
@@ -116,25 +115,9 @@ export async function bench(
     queue: options.queue,
     seed: options.seed,
     runs,
-    machine: {
-      cpus: `${cpus().length} × ${cpus()[0]?.model}`,
-      node: process.version,
-      postgres: servers.postgres.version,
-      /** µs of one secp256k1 signature, before and after: how fast this machine was */
-      signature_us: [signatureBefore, signatureMicroseconds()],
-      load: Number((loadavg()[0] ?? 0).toFixed(2)),
-    },
+    machine: describeMachine(servers.postgres.version, signatureBefore),
   };
 }
-
-/** As durable as they come by default; only sized for the machine. */
-const SERVER_SETTINGS = [
-  'synchronous_commit=on',
-  'fsync=on',
-  'full_page_writes=on',
-  'shared_buffers=512MB',
-  'max_wal_size=4GB',
-];
 
 async function runBaselines(
   servers: Servers,
@@ -163,16 +146,4 @@ function seeding(
 
 function ratioOf(ours: number, theirs: number): number {
   return Number((ours / theirs).toFixed(2));
-}
-
-const SIGNATURES = 2_000;
-
-function signatureMicroseconds(): number {
-  const key = Buffer.alloc(32, 7);
-  const message = Buffer.alloc(200, 1);
-  if (!verify(message, sign(message, key), publicKeyOf(key))) throw new Error('signatures do not verify');
-  for (let warmUp = 0; warmUp < SIGNATURES / 10; warmUp++) sign(message, key);
-  const startedMs = performance.now();
-  for (let index = 0; index < SIGNATURES; index++) sign(message, key);
-  return Number((((performance.now() - startedMs) * 1_000) / SIGNATURES).toFixed(1));
 }

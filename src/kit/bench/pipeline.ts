@@ -4,14 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
-import { audit } from '../../app/audit.ts';
-import { truthSchema } from '../../paper/truth.ts';
 import type { Database } from '../../store/database.ts';
-import { everyEvidence } from '../../store/order-story.ts';
 import { freePort } from '../lab/free-port.ts';
 import type { Servers } from '../lab/servers.ts';
 import { openSite, type Site } from '../lab/site.ts';
 import type { WorkerProcess } from '../lab/worker-process.ts';
+import { type Books, checkBooks, untilSettled } from './books.ts';
 import { coreCount, cpuSecondsOf, machineCpuSeconds } from './cpu.ts';
 import { startExchange } from './exchange.ts';
 import { type Buckets, bucketsOf, quantileOf, sumOf } from './histogram.ts';
@@ -23,6 +21,8 @@ export type PipelineOptions = {
   readonly perCall: number;
   readonly pace: LoadSpec['pace'];
   readonly submitters: number;
+  /** default 1 */
+  readonly reconcilers?: number;
   readonly warmUpS: number;
   readonly seconds: number;
   readonly seed: number;
@@ -32,6 +32,8 @@ export type PipelineOptions = {
   readonly settings?: Readonly<Record<string, string>>;
   /** Runs on the site's database before anything starts. */
   readonly prepare?: (site: Site) => Promise<void>;
+  /** Runs when every order of the run is final; the window was between the two. */
+  readonly inspect?: (db: Database, since: Date, until: Date) => Promise<void>;
   readonly signal: AbortSignal;
   readonly onStage?: (stage: string) => void;
 };
@@ -57,14 +59,9 @@ export type PipelineFigures = {
   readonly round_trips_per_order: number;
   readonly requests_per_order: Readonly<Record<string, number>>;
   readonly commits_per_order: number;
-  /** orders of the whole run, warm-up included, and how many of them ended wrong or not at all */
-  readonly orders_checked: number;
-  readonly wrong: number;
-  readonly findings: readonly string[];
-};
+} & Books;
 
 const SETTLE_MS = 60_000;
-const SHOWN_FINDINGS = 10;
 
 /** Throws when a process ends by itself. */
 export async function runPipeline(servers: Servers, options: PipelineOptions): Promise<PipelineFigures> {
@@ -93,15 +90,16 @@ export async function runPipeline(servers: Servers, options: PipelineOptions): P
       return { port, process: site.start('submitter', { PORT: String(port) }) };
     }),
   );
-  const reconciler = site.start('reconciler');
-  await Promise.all([...submitters.map(({ process }) => process.ready), reconciler.ready]);
+  const reconcilers = Array.from({ length: options.reconcilers ?? 1 }, () => site.start('reconciler'));
+  const workers = [...submitters.map(({ process }) => process), ...reconcilers];
+  await Promise.all(workers.map(({ ready }) => ready));
   signal.throwIfAborted();
   const load = startLoad(servers, site, exchange.url, options);
   await load.ready;
 
   const processes: Readonly<Record<string, readonly number[]>> = {
     submitter: submitters.map(({ process }) => process.pid),
-    reconciler: [reconciler.pid],
+    reconciler: reconcilers.map(({ pid }) => pid),
     postgres: [servers.postgres.pid()],
     ...(servers.redis === undefined ? {} : { redis: [servers.redis.pid] }),
     exchange: [exchange.process.pid],
@@ -114,18 +112,20 @@ export async function runPipeline(servers: Servers, options: PipelineOptions): P
   const before = await sample(site.db, exchange.url, processes, ports);
   await delay(options.seconds * 1_000, undefined, { signal });
   const after = await sample(site.db, exchange.url, processes, ports);
-  for (const each of [load, reconciler, exchange.process, ...submitters.map(({ process }) => process)]) {
+  for (const each of [load, exchange.process, ...workers]) {
     if (each.hasEnded()) throw new Error(`${each.name} ended during the run: ${site.said(1)}`);
   }
   onStage('settling');
   await load.stop();
-  await untilSettled(site.db, signal);
+  await untilSettled(site.db, signal, SETTLE_MS);
+  await options.inspect?.(site.db, before.at, after.at);
   onStage('comparing');
-  const books = await check(site.db, exchange.url, firstId);
+  const books = await checkBooks(site.db, exchange.url, firstId);
   return {
     mode: options.mode,
     submitters: options.submitters,
     ...(await figuresOf(site.db, before, after)),
+    round_trips_per_order: round((await countOrders(exchange.url)) / books.orders_checked, 4),
     ...books,
   };
 }
@@ -242,43 +242,6 @@ async function figuresOf(db: Database, before: Sample, after: Sample) {
 function percentiles([p50, p99]: readonly (number | undefined)[]): Percentiles | null {
   if (p50 === undefined || p99 === undefined) return null;
   return { p50: round(Number(p50) * 1_000, 2), p99: round(Number(p99) * 1_000, 2) };
-}
-
-async function untilSettled(db: Database, signal: AbortSignal): Promise<void> {
-  const deadlineMs = performance.now() + SETTLE_MS;
-  while (performance.now() < deadlineMs) {
-    signal.throwIfAborted();
-    const { rows } = await sql<{ is_active: boolean }>`
-      SELECT EXISTS (SELECT FROM orders WHERE status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')) AS is_active`.execute(
-      db,
-    );
-    if (rows[0]?.is_active === false) return;
-    await delay(200, undefined, { signal });
-  }
-}
-
-/** Everything of this run, order by order: proofs, histories, and the exchange's own books. What is not final is wrong. */
-async function check(db: Database, exchangeUrl: string, afterId: string) {
-  const response = await fetch(`${exchangeUrl}/paper/truth`);
-  const truth = truthSchema.parse(await response.json());
-  const { unproven, mismatched } = await audit(everyEvidence(db, undefined, afterId), truth);
-  const { rows } = await sql<{ orders: string; active: string; refused: string }>`
-    SELECT count(*) AS orders, count(*) FILTER (WHERE status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')) AS active,
-      (SELECT count(*) FROM intent_rejections) AS refused
-    FROM orders WHERE id > ${afterId}`.execute(db);
-  const [orders = 0, active = 0, refused = 0] = Object.values(rows[0] ?? {}).map(Number);
-  const findings = [
-    ...(active > 0 ? [`${active} orders are not final`] : []),
-    ...(refused > 0 ? [`${refused} intents were refused: see intent_rejections`] : []),
-    ...unproven.map(({ order, why }) => `unproven ${order}: ${why}`),
-    ...mismatched.map(({ order, what }) => `mismatched ${order}: ${what}`),
-  ];
-  return {
-    round_trips_per_order: round((await countOrders(exchangeUrl)) / orders, 4),
-    orders_checked: orders,
-    wrong: unproven.length + mismatched.length + active + refused,
-    findings: findings.slice(0, SHOWN_FINDINGS),
-  };
 }
 
 function mapValues<Value, Result>(record: Readonly<Record<string, Value>>, map: (value: Value) => Result) {
