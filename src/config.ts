@@ -118,7 +118,7 @@ export const environmentSchema = z.object({
   RESEND_AFTER_MS: integer(200, 600_000).default(6_000),
   JOB_LOCK_MS: integer(500, 600_000).default(30_000),
   ORACLE_MAX_AGE_MS: integer(100, 3_600_000).default(30_000),
-  SUBMIT_CONCURRENCY: integer(1, 1_000).default(128),
+  SUBMIT_CONCURRENCY: integer(1, 1_000).default(256),
   MARKET_SLIPPAGE_PPM: integer(1, 500_000).default(50_000),
   IOC_GOOD_TIL_BLOCKS: integer(1, 40).default(5),
   RESIGN_WINDOW_BLOCKS: integer(0, 40).default(20),

@@ -13,18 +13,23 @@ export type Nudges = {
   readonly follow: (subaccount: Subaccount) => void;
   /** Those that had news since it was asked last. */
   readonly take: () => readonly Subaccount[];
+  /** How long a pass was: what takes long is not asked for so often. */
+  readonly passed: (ms: number) => void;
 };
 
 /** Between two passes that were asked for. Low: a busy subaccount is read for each of its fills. */
-const SPACING_MS = 200;
+const MIN_SPACING_MS = 200;
+/** Passes that were asked for take a fifth of the time at most: many fills are cheaper in few pages. */
+const SPACING_PASSES = 5;
 
 /** @param wake a pass is due */
 export function openNudges({ config, log }: Context, wake: () => void): Nudges {
   const news = new Map<string, Subaccount>();
   let timer: NodeJS.Timeout | undefined;
   let wokenAtMs = Number.NEGATIVE_INFINITY;
+  let spacingMs = MIN_SPACING_MS;
   const wakeSoon = () => {
-    const waitMs = wokenAtMs + SPACING_MS - performance.now();
+    const waitMs = wokenAtMs + spacingMs - performance.now();
     timer ??= setTimeout(
       () => {
         timer = undefined;
@@ -61,6 +66,9 @@ export function openNudges({ config, log }: Context, wake: () => void): Nudges {
       const taken = [...news.values()];
       news.clear();
       return taken;
+    },
+    passed: (ms) => {
+      spacingMs = Math.max(MIN_SPACING_MS, SPACING_PASSES * ms);
     },
   };
 }

@@ -9,7 +9,7 @@ import { endNeverSent, recordOutcomes } from '../store/outcomes.ts';
 import { recordOrders } from '../store/recording.ts';
 
 /** The answer is not on the way to the venue: wait a little for company. */
-const OUTCOME_LINGER_MS = 5;
+const OUTCOME_LINGER_MS = 10;
 
 /** Tells what a batcher does under the batch's name. */
 function toldAs({ flushed }: Telemetry, batch: Batch) {

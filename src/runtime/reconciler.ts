@@ -98,7 +98,9 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
       telemetry.reconcileFailed();
       log.warn(errorFields(error), 'reconciliation failed, will repeat');
     }
-    telemetry.reconciled(performance.now() - startedMs);
+    const tookMs = performance.now() - startedMs;
+    telemetry.reconciled(tookMs);
+    nudges.passed(tookMs);
     return lookMs;
   });
   loop.start();
