@@ -27,8 +27,10 @@ export type ReconcileDeps = {
   readonly recordIncidents: (incidents: readonly Incident[]) => Promise<readonly Incident[]>;
   /** The chain's newest block by a validator; undefined when it cannot be asked: nothing is settled then. */
   readonly chainHeight: () => number | undefined;
-  /** fills a page; 200 keeps a page's transaction short, 1000 is the venue's limit */
+  /** fills a page; 200 keeps a page's transaction short */
   readonly pageSize: number;
+  /** fills a page while there are more than one: fewer requests and commits; 1000 is the venue's limit */
+  readonly catchUpSize: number;
   /** an order is settled so many blocks after its last */
   readonly marginBlocks: number;
   /** ms from one reading of a subaccount with active orders to the next */
@@ -142,10 +144,10 @@ export async function reconcileSubaccount(
   const run = { fills: 0, settled: 0, next: 'now' as const };
   let cursor = start;
   // The page that holds the last fill that was read: it must still be there, or the offset means nothing.
-  let page = pageOf(deps, cursor.fillsRead - 1);
+  let place = placeOf(cursor.fillsRead - 1, deps.pageSize);
   for (let pages = 0; pages < MAX_PAGES; pages++) {
     if (!(await deps.mayAsk(request))) return run;
-    const read = await readPage(deps, cursor, page);
+    const read = await readPage(deps, cursor, place);
     const known = Math.max(0, cursor.fillsRead - read.offset);
     if (known > 0 && read.fills[known - 1]?.id !== cursor.lastFillId) {
       run.fills += await readAgain(deps, cursor);
@@ -163,7 +165,7 @@ export async function reconcileSubaccount(
     if (booked?.isShifted) {
       run.fills += booked.bookings.length;
       report(deps, booked);
-      run.fills += await readUpTo(deps, cursor, page);
+      run.fills += await readUpTo(deps, cursor, read.offset);
       booked = await deps.book(pageReport);
     }
     // Another replica was faster: its booking is as good as ours.
@@ -172,7 +174,7 @@ export async function reconcileSubaccount(
     run.settled += booked.settled.length;
     report(deps, booked);
     cursor = booked.cursor;
-    if (read.isFull) page += 1;
+    if (read.isFull) place = placeOf(cursor.fillsRead, deps.catchUpSize);
     else if (!read.isWhole) return { ...run, next: 'soon' };
     else if (!booked.hasMore) return { ...run, next: 'due' };
   }
@@ -218,20 +220,19 @@ type Page = {
   readonly isWhole: boolean;
 };
 
-function pageOf(deps: ReconcileDeps, index: number): number {
-  return Math.floor(Math.max(0, index) / deps.pageSize) + 1;
+type Place = { readonly page: number; readonly size: number };
+
+/** The page that holds the fill with that index, from 0. */
+function placeOf(index: number, size: number): Place {
+  return { page: Math.floor(Math.max(0, index) / size) + 1, size };
 }
 
-async function readPage(deps: ReconcileDeps, cursor: Cursor, page: number): Promise<Page> {
-  const { fills, totalResults } = await deps.indexer.fills(
-    cursor.owner,
-    cursor.subaccountNumber,
-    page,
-    deps.pageSize,
-  );
-  const offset = (page - 1) * deps.pageSize;
+async function readPage(deps: ReconcileDeps, cursor: Cursor, { page, size }: Place): Promise<Page> {
+  const { owner, subaccountNumber } = cursor;
+  const { fills, totalResults } = await deps.indexer.fills(owner, subaccountNumber, page, size);
+  const offset = (page - 1) * size;
   const end = offset + fills.length;
-  const isFull = fills.length === deps.pageSize;
+  const isFull = fills.length === size;
   // Shorter than its own count is a stale or broken answer: good for booking, not for proof.
   return { fills, offset, end, isFull, isWhole: !isFull && end === totalResults };
 }
@@ -248,7 +249,7 @@ async function readAgain(deps: ReconcileDeps, cursor: Cursor): Promise<number> {
   const seen = new Set<string>();
   let isSteady = true;
   for (let page = 1; ; page++) {
-    const read = await readPage(deps, cursor, page);
+    const read = await readPage(deps, cursor, { page, size: deps.catchUpSize });
     // Once more on a later page: the list has changed again, before a page that was read already.
     isSteady &&= read.fills.every(({ id }) => !seen.has(id));
     for (const { id } of read.fills) seen.add(id);
@@ -268,12 +269,13 @@ async function readAgain(deps: ReconcileDeps, cursor: Cursor): Promise<number> {
 }
 
 /** Between two pages others were put in before the second one: what lies before it is read once more, and booked. */
-async function readUpTo(deps: ReconcileDeps, cursor: Cursor, end: number): Promise<number> {
+async function readUpTo(deps: ReconcileDeps, cursor: Cursor, offset: number): Promise<number> {
   const { owner, fillsRead, lastFillId } = cursor;
   deps.log.error({ owner, fills_read: fillsRead }, 'the list of fills has changed while it was read');
   let fills = 0;
-  for (let page = 1; page < end; page++) {
-    const read = await readPage(deps, cursor, page);
+  const size = deps.catchUpSize;
+  for (let page = 1; (page - 1) * size < offset; page++) {
+    const read = await readPage(deps, cursor, { page, size });
     const booked = await deps.book({ cursor, fills: read.fills, fillsRead, lastFillId, height: undefined });
     fills += booked?.bookings.length ?? 0;
     if (booked === undefined) return fills;

@@ -19,8 +19,10 @@ import { openNudges } from './nudges.ts';
 import { startTimers } from './timers.ts';
 import { HEIGHT_MAX_AGE_MS, networkOf, openIndexer, openValidator } from './venue.ts';
 
-/** Larger pages make latency spikes of 10–30 ms on two cores; the venue's limit is 1,000. */
+/** Larger pages make latency spikes of 10–30 ms on two cores. */
 const PAGE_SIZE = 200;
+/** The venue's limit. */
+const CATCH_UP_SIZE = 1_000;
 /**
  * After so long without a booked page a claim is free: its reconciler has died. Low: two ask an indexer that is slow for
  * the same; high: that long nothing of the subaccount is booked after a death.
@@ -82,6 +84,7 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
     recordIncidents: (incidents) => recordIncidents(db, incidents),
     chainHeight: () => heights.current()?.height,
     pageSize: PAGE_SIZE,
+    catchUpSize: CATCH_UP_SIZE,
     marginBlocks: config.SETTLE_MARGIN_BLOCKS,
     intervalMs: config.RECONCILE_INTERVAL_MS - lookMs / 2,
     maxIdleMs: MAX_IDLE_MS,

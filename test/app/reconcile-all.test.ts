@@ -55,6 +55,7 @@ async function pass(due: readonly Claimed[], changes: Partial<ReconcileDeps> = {
     recordIncidents: async () => [],
     chainHeight: () => HEIGHT,
     pageSize: 200,
+    catchUpSize: 1_000,
     marginBlocks: 1,
     intervalMs: INTERVAL_MS,
     maxIdleMs: 60_000,

@@ -40,6 +40,7 @@ async function subaccount(listAt: (question: number, fills: readonly Fill[]) => 
     recordIncidents: async () => [],
     chainHeight: () => HEIGHT,
     pageSize: PAGE_SIZE,
+    catchUpSize: PAGE_SIZE,
     marginBlocks: 1,
     intervalMs: 1_000,
     maxIdleMs: 60_000,

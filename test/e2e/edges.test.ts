@@ -215,6 +215,7 @@ async function withOneFill(router: TestRouter) {
         chainHeight: () => chainHeight,
         book: (report) => bookReport(router.db, report, 1),
         pageSize: 200,
+        catchUpSize: 200,
         marginBlocks: 1,
         intervalMs: 1_000,
         maxIdleMs: 60_000,

@@ -16,6 +16,7 @@ await runWorker('reconciler', (context) =>
     wrapDeps: (deps) => ({
       ...deps,
       pageSize: 4,
+      catchUpSize: 4,
       book: async (report) => {
         if (report.fills.length > 0) reports += 1;
         const isMine = reports === nth && report.fills.length > 0;

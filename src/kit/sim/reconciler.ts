@@ -14,6 +14,7 @@ import type { World } from './world.ts';
 
 /** Small, so that reports end in the middle of an order. */
 const PAGE_SIZE = 4;
+const CATCH_UP_SIZE = 6;
 /** As in src/config.ts. */
 const SETTLE_MARGIN_BLOCKS = 1;
 const MAX_CLAIMED = 32;
@@ -41,6 +42,7 @@ export function startReconciler(world: World, exchange: Exchange, mortal: Mortal
     recordIncidents: call((incidents: readonly Incident[]) => recordIncidents(db, incidents)),
     chainHeight: () => venue.block()?.height,
     pageSize: PAGE_SIZE,
+    catchUpSize: CATCH_UP_SIZE,
     marginBlocks: SETTLE_MARGIN_BLOCKS,
     intervalMs: INTERVAL_MS,
     maxIdleMs: INTERVAL_MS,
