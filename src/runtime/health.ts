@@ -1,6 +1,7 @@
 // What each kind of process checks before it calls itself ready; src/ops/health.ts asks. Every `why` says what to do.
 import type { Validator } from '../core/ports.ts';
 import type { Check, Finding } from '../ops/health.ts';
+import { countUnread } from '../store/cursors.ts';
 import { databaseTime } from '../store/figures.ts';
 import { migrationStatus, requireSchema } from '../store/migrations.ts';
 import { listHeartbeats } from '../store/queue-heartbeats.ts';
@@ -72,6 +73,25 @@ export function baseChecks(
       }),
     ),
   ];
+}
+
+/**
+ * What happened while nobody ran is known: of every subaccount with active orders the fills were read since this process
+ * started. Once it is so, it stays so. Cancels and halts do not wait for it.
+ */
+export function caughtUpCheck({ db }: Pick<Context, 'db'>): Check {
+  const startedMs = performance.now();
+  let isDone = false;
+  return {
+    name: 'caught_up',
+    ask: async () => {
+      if (isDone) return {};
+      const unread = await countUnread(db, performance.now() - startedMs);
+      isDone = unread === 0;
+      const why = `${unread} subaccounts with active orders were not read since the start: is a reconciler running?`;
+      return isDone ? {} : { unread, why };
+    },
+  };
 }
 
 function databaseSkew(skewMs: number): string | undefined {

@@ -28,7 +28,7 @@ import {
 import { type Context, refuseForgetfulQueue, type Service } from './context.ts';
 import { putBackFailedControls, startControlWorker } from './control-jobs.ts';
 import { startGate } from './gate.ts';
-import { baseChecks, venueChecks } from './health.ts';
+import { baseChecks, caughtUpCheck, venueChecks } from './health.ts';
 import { rememberHeight } from './indexer-height.ts';
 import { submitBatchers, wakeBatchers } from './order-batchers.ts';
 import { type OrdersJobDeps, putBackFailed, runJob } from './orders-jobs.ts';
@@ -84,6 +84,7 @@ export async function startSubmitter(context: Context, options: SubmitterOptions
     },
     checks: [
       ...baseChecks(context, [ORDERS_QUEUE, CONTROL_QUEUE]),
+      caughtUpCheck(context),
       ...venueChecks({ validator, chainId, heights, needsTxIndex: true }),
     ],
   };

@@ -120,6 +120,17 @@ type ClaimedRow = {
   is_to_compare: boolean;
 };
 
+/** How many subaccounts with active orders were not read for that long. */
+export async function countUnread(db: Database, sinceMs: number): Promise<number> {
+  const { rows } = await sql<{ unread: number }>`
+    SELECT count(*)::int AS unread FROM reconcile_cursors c
+    WHERE c.updated_at < clock_timestamp() - ${sinceMs}::float8 * interval '1 ms' AND EXISTS (
+      SELECT FROM orders o WHERE o.owner = c.owner AND o.subaccount_number = c.subaccount_number
+        AND o.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')
+    )`.execute(db);
+  return rows[0]?.unread ?? 0;
+}
+
 export type Released = Subaccount & {
   readonly dueInMs: number;
   readonly idlePasses: number;

@@ -8,7 +8,7 @@ import { type PaperOptions, startPaper } from '../../src/paper/paper.ts';
 import { chooseBackend } from '../../src/queue/backend.ts';
 import { ORDERS_QUEUE } from '../../src/queue/jobs.ts';
 import type { Context } from '../../src/runtime/context.ts';
-import { baseChecks, venueChecks } from '../../src/runtime/health.ts';
+import { baseChecks, caughtUpCheck, venueChecks } from '../../src/runtime/health.ts';
 import { rememberHeight } from '../../src/runtime/indexer-height.ts';
 import { startMaintenance } from '../../src/runtime/maintenance.ts';
 import { startOps } from '../../src/runtime/ops.ts';
@@ -16,7 +16,9 @@ import { startReconciler } from '../../src/runtime/reconciler.ts';
 import { startSubmitter } from '../../src/runtime/submitter.ts';
 import { openIndexer, openValidator } from '../../src/runtime/venue.ts';
 import { recordHeartbeat } from '../../src/store/queue-heartbeats.ts';
+import { bookReport } from '../../src/store/reconciling.ts';
 import { createHeightFeed } from '../../src/venue/height-feed.ts';
+import { fillOf, newCursor, reportOf, signed } from '../store/builders.ts';
 import { administer, createDatabase } from '../support/databases.ts';
 import { startTestRouter } from '../support/router.ts';
 import { type Served, startServed } from './served.ts';
@@ -28,7 +30,11 @@ const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 test('each kind of process is ready when all that it needs is there, and checks nothing else', async () => {
   await using router = await startTestRouter();
   const expected = [
-    ['submitter', startSubmitter, [...BASE, 'heartbeat_orders', 'heartbeat_control', ...VENUE, 'tx_index']],
+    [
+      'submitter',
+      startSubmitter,
+      [...BASE, 'heartbeat_orders', 'heartbeat_control', 'caught_up', ...VENUE, 'tx_index'],
+    ],
     ['reconciler', startReconciler, [...BASE, ...VENUE, 'indexer']],
     ['maintenance', startMaintenance, [...BASE, 'heartbeat_maintenance']],
     [
@@ -111,6 +117,24 @@ test('a database that a newer version has migrated is named with what to do', as
     database.db,
   );
   await expectNotReady(served, 'schema', /999999_later\.breaking.*run the newer version/);
+});
+
+test('what happened while nobody ran must be read first, once', async () => {
+  await using database = await createDatabase();
+  const { db } = database;
+  const cursor = await newCursor(db, 'dydx1late');
+  const order = await signed(db, {}, { owner: 'dydx1late' });
+  await using served = await startChecked({ DATABASE_URL: database.url }, (context) => [
+    caughtUpCheck(context),
+  ]);
+  await expectNotReady(served, 'caught_up', /^1 subaccounts with active orders .* is a reconciler running/);
+  await bookReport(db, reportOf(cursor, [fillOf(order)], 112), 1);
+  await expectReady(served);
+  // An order on a subaccount that was not read for long is no reason any more.
+  await newCursor(db, 'dydx1other');
+  await sql`UPDATE reconcile_cursors SET updated_at = now() - interval '1 day'`.execute(db);
+  await signed(db, {}, { owner: 'dydx1other' });
+  await expectReady(served);
 });
 
 test('a queue that does not answer is told as such', async () => {
