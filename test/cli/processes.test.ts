@@ -122,13 +122,14 @@ test('a child that dies is started again with the arguments for later, and ends 
   await expect.poll(() => starts().length, { timeout: 20_000 }).toBe(2);
   expect(starts()[1]).toMatch(/^4711 /);
   expect(exits).toEqual([['child', 'SIGKILL', 500]]);
+  const log = join(folder, 'logs', 'child.log');
+  // A stop before it has said that would leave it unsaid.
+  await expect.poll(() => readFileSync(log, 'utf8'), { timeout: 20_000 }).toContain('said by 4711');
   await running.stop(5_000);
   await running.stop(5_000);
   expect(exits).toHaveLength(1);
 
   // The next run keeps this log as the one before, and drops the one before that.
-  const log = join(folder, 'logs', 'child.log');
-  await expect.poll(() => readFileSync(log, 'utf8'), { timeout: 20_000 }).toContain('said by 4711');
   for (const name of ['second', 'third']) {
     const next = startProcess({ ...spec, args: [file, name] }, join(folder, 'logs'), () => {});
     await next.ready;
