@@ -3,6 +3,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { capturing, planNodes } from '../../bench/explain.ts';
 import { startAttempts, startResends } from '../../src/store/attempts.ts';
+import { claimCursors } from '../../src/store/cursors.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { endNeverSent, recordOutcomes } from '../../src/store/outcomes.ts';
 import { bookReport } from '../../src/store/reconciling.ts';
@@ -27,6 +28,7 @@ async function liveOnce(db: Database): Promise<void> {
   const resolution = { rule: 'never_sent', cause: 'late', at: new Date().toISOString() } as const;
   await endNeverSent(db, [{ id: late.id, status: 'EXPIRED', reason: 'late', resolution }]);
   const cursor = await newCursor(db, order.attempt.order.id.owner);
+  await claimCursors(db, { limit: 8, deadAt: 90, leaseMs: 1_000 });
   await bookReport(db, reportOf(cursor, [fillOf(order)], 101), 1);
 }
 

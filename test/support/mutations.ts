@@ -206,6 +206,11 @@ export const MUTATIONS = {
     what: 'a height that is shown a block before its fills is believed',
     patches: [
       {
+        file: 'src/app/reconcile.ts',
+        find: 'height - deps.marginBlocks',
+        replace: 'height',
+      },
+      {
         file: 'src/core/reconcile.ts',
         find: 'deadFrom + report.marginBlocks <= report.height',
         replace: 'deadFrom <= report.height',

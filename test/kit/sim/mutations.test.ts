@@ -8,6 +8,9 @@ import { simulate } from './seeds.ts';
 /** One of them catches each mutation, most of them several do (measured: the tenth at the latest). */
 const SEEDS = Array.from({ length: 25 }, (_, index) => index + 1);
 
+/** What needs a pass in the very block in which an order dies, while its fills are not shown: one seed in forty has it. */
+const RARE: Partial<Record<MutationName, readonly number[]>> = { no_settle_margin: [42, 104, 125] };
+
 const names = Object.keys(MUTATIONS) as MutationName[];
 
 test.each(names)('the source holds what %s changes, once', (name) => {
@@ -18,12 +21,13 @@ test.each(names)('the source holds what %s changes, once', (name) => {
 });
 
 test('the router as it is passes these seeds', { timeout: 240_000 }, async () => {
-  const results = await simulate(SEEDS);
+  const seeds = [...SEEDS, ...Object.values(RARE).flat()];
+  const results = await simulate(seeds);
   expect(results.filter(({ wrong }) => wrong.length > 0)).toEqual([]);
-  expect(results).toHaveLength(SEEDS.length);
+  expect(results).toHaveLength(seeds.length);
 });
 
 test.each(names)('%s is caught by one of them', { timeout: 240_000 }, async (name) => {
-  const results = await simulate(SEEDS, name);
+  const results = await simulate(RARE[name] ?? SEEDS, name);
   expect(results.at(-1)?.wrong).not.toEqual([]);
 });

@@ -23,7 +23,7 @@ const CAUGHT = {
   job_twice: 'duplicate_job_is_new_order',
   new_database: 'ids_from_one',
   indexer_lag: 'lag_is_not_believed',
-  fill_late: 'settled_too_early',
+  fill_late: 'late_fill_is_not_taken',
   height_ahead: 'settled_too_early',
   settle_race: 'settled_too_early',
   fill_after_cancel: 'best_effort_canceled_is_final',

@@ -15,6 +15,17 @@ const MORE = {
       },
     ],
   },
+  late_fill_is_not_taken: {
+    what: 'a fill of an order that has ended is kept as unexplained',
+    patches: [
+      {
+        file: 'src/core/reconcile.ts',
+        find: '  const misfit = whyMisfit(fill, order);',
+        replace: `  if (isFinal(order.status)) return { kind: 'misfit_fill', reason: 'it has ended' };
+  const misfit = whyMisfit(fill, order);`,
+      },
+    ],
+  },
   socket_is_trusted: {
     what: 'what the websocket does not tell has not happened',
     patches: [
