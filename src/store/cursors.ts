@@ -93,13 +93,11 @@ export async function claimCursors(db: Database, options: ClaimOptions): Promise
     RETURNING c.owner, c.subaccount_number, c.start_height, c.height, c.fills_read, c.last_fill_id, c.idle_passes,
       l.has_active, l.is_urgent,
       coalesce(c.compared_at < clock_timestamp() - interval '1 minute', TRUE) AS is_to_compare`.execute(db);
-  return rows.map((row) => ({
-    owner: row.owner,
-    subaccountNumber: row.subaccount_number,
-    startHeight: Number(row.start_height),
-    height: Number(row.height),
-    fillsRead: Number(row.fills_read),
-    lastFillId: row.last_fill_id,
+  // What an update returns is in no order.
+  const urgencyOf = (row: ClaimedRow) => 2 * Number(row.is_urgent) + Number(row.has_active);
+  const urgentFirst = rows.toSorted((left, right) => urgencyOf(right) - urgencyOf(left));
+  return urgentFirst.map((row) => ({
+    ...toCursor(row),
     hasActive: row.has_active,
     isUrgent: row.is_urgent,
     idlePasses: row.idle_passes,
@@ -107,13 +105,27 @@ export async function claimCursors(db: Database, options: ClaimOptions): Promise
   }));
 }
 
-type ClaimedRow = {
+type CursorRow = {
   owner: string;
   subaccount_number: number;
   start_height: string;
   height: string;
   fills_read: string;
   last_fill_id: string | null;
+};
+
+export function toCursor(row: CursorRow): Cursor {
+  return {
+    owner: row.owner,
+    subaccountNumber: row.subaccount_number,
+    startHeight: Number(row.start_height),
+    height: Number(row.height),
+    fillsRead: Number(row.fills_read),
+    lastFillId: row.last_fill_id,
+  };
+}
+
+type ClaimedRow = CursorRow & {
   idle_passes: number;
   has_active: boolean;
   is_urgent: boolean;

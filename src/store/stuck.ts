@@ -18,7 +18,7 @@ export type StuckOrder = {
 export async function listStuck(db: Database, olderThanS: number, limit: number): Promise<StuckOrder[]> {
   const { rows } = await sql<StuckOrder>`
     WITH o AS MATERIALIZED (
-      SELECT o.*, a.outcome, a.created_at AS signed_at, c.height AS read_height, c.updated_at AS read_at
+      SELECT o.*, a.outcome, a.created_at AS signed_at, c.height AS read_height
       FROM orders o
       LEFT JOIN order_attempts a ON a.order_id = o.id AND a.attempt = o.attempt_count
       LEFT JOIN reconcile_cursors c ON c.owner = o.owner AND c.subaccount_number = o.subaccount_number

@@ -1,7 +1,7 @@
 // The chain's newest height, by polling a validator. Invariants: the height never goes back while it is current, a block
-// from the future is not believed, not even one that was believed before the clock was set back, and a height that has not risen for maxAgeMs is not given out: the node is stuck, or
-// the chain is, and either way a good-til-block computed from it would be wrong. Ages are measured by a clock that nobody
-// sets; only the blocks' times are compared with the local clock.
+// from the future is not believed, not even one that was believed before the clock was set back, and a height that has not
+// risen for maxAgeMs is not given out: the node is stuck, or the chain is, and either way a good-til-block computed from it
+// would be wrong. Ages are measured by a clock that nobody sets; only the blocks' times are compared with the local clock.
 import { createPollLoop } from '../core/poll-loop.ts';
 import type { Block, Validator } from '../core/ports.ts';
 import { createReadiness } from './readiness.ts';

@@ -80,7 +80,7 @@ export function createIndexerSocket(options: IndexerSocketOptions): IndexerSocke
       let expected = 0;
       let hasOpened = false;
       let failure = new Error('the connection was closed');
-      let silence = setTimeout(() => {}, 0);
+      let silence: NodeJS.Timeout | undefined;
       const heard = () => {
         clearTimeout(silence);
         silence = setTimeout(() => end(new Error(`nothing was said for ${SILENCE_MS} ms`)), SILENCE_MS);

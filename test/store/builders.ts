@@ -10,7 +10,7 @@ import { NONCE_WINDOW_MS } from '../../src/core/proof.ts';
 import type { OrderStatus } from '../../src/core/status.ts';
 import { type NewAttempt, startAttempts } from '../../src/store/attempts.ts';
 import { type CancelRequested, requestCancel } from '../../src/store/cancels.ts';
-import { type Cursor, ensureCursor } from '../../src/store/cursors.ts';
+import { type Cursor, ensureCursor, toCursor } from '../../src/store/cursors.ts';
 import type { Database } from '../../src/store/database.ts';
 import type { AttemptOutcome } from '../../src/store/outcomes.ts';
 import type { VenueReport } from '../../src/store/reconciling.ts';
@@ -314,14 +314,7 @@ export async function cursorOf(db: Database, owner?: string): Promise<Cursor> {
     .execute();
   const [row] = rows;
   if (row === undefined || rows.length > 1) throw new Error(`${rows.length} cursors of ${owner ?? 'all'}`);
-  return {
-    owner: row.owner,
-    subaccountNumber: row.subaccount_number,
-    startHeight: Number(row.start_height),
-    height: Number(row.height),
-    fillsRead: Number(row.fills_read),
-    lastFillId: row.last_fill_id,
-  };
+  return toCursor(row);
 }
 
 export async function newCursor(db: Database, owner: string, startHeight = 90): Promise<Cursor> {

@@ -1,7 +1,12 @@
 // What a node says, or does not say, when an order has been sent.
 import { RESTS } from '../orders.ts';
-import type { Scenario } from '../scenario.ts';
+import type { Scenario, Stage } from '../scenario.ts';
 import { SLOW } from './roomy.ts';
+
+/** Who chooses by latency asks it first. */
+function preferFirstNode({ faults }: Stage['paper']): void {
+  faults.add({ on: 'rpc', action: 'delay_answer', node: 1, method: 'status', params: { ms: 80 } });
+}
 
 export const answerLost: Scenario = {
   name: 'answer_lost',
@@ -62,8 +67,7 @@ export const secondNodeLimits: Scenario = {
   run: async ({ paper, system, orders, enqueue, untilHit, delay }) => {
     // The first node is the faster one, and the nodes do not talk: the second one has not seen these bytes.
     paper.setNode(0, { gossip: false });
-    const slow = { ms: 80 };
-    paper.faults.add({ on: 'rpc', action: 'delay_answer', node: 1, method: 'status', params: slow });
+    preferFirstNode(paper);
     await delay(1_500);
     const asked = orders(4, (index) => ({ kind: index % 2 === 0 ? 'long' : 'long_rest' }));
     paper.faults.add({ on: 'broadcast', action: 'drop_after', node: 0, count: asked.length });
@@ -85,13 +89,7 @@ export const reduceOnlyRepeat: Scenario = {
   settings: { IOC_GOOD_TIL_BLOCKS: '30' },
   run: async ({ paper, orders, enqueue, until, untilHit, delay }) => {
     // The first node is the faster one, and the nodes do not talk: the second one judges by what is in the blocks.
-    paper.faults.add({
-      on: 'rpc',
-      action: 'delay_answer',
-      node: 1,
-      method: 'status',
-      params: { ms: 80 },
-    });
+    preferFirstNode(paper);
     // The repeat is refused before anybody can know of the fill.
     paper.faults.add({ on: 'indexer', action: 'lag', params: { blocks: 20 } });
     await delay(1_500);

@@ -128,13 +128,7 @@ export const longPage: Scenario = {
   what: 'one order has more than 1,000 fills, all in one block',
   run: async ({ paper, orders, enqueue, until }) => {
     await using counterparty = await openCounterparty(paper);
-    for (let made = 0; made < MAKERS; made += 50) {
-      await Promise.all(
-        Array.from({ length: 50 }, () =>
-          counterparty.sell({ size: '0.01', price: '62500', isResting: true }),
-        ),
-      );
-    }
+    await counterparty.restMany(MAKERS);
     await enqueue(orders(1, { kind: 'sweep' }));
     await until(() => paper.truth().fills.length >= MAKERS, 10_000);
   },

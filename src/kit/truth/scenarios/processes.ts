@@ -36,13 +36,7 @@ export const reconcilerKilled: Scenario = {
     // Each costs a claim that has to lapse: a quarter of them.
     for (let kill = 0; kill < Math.ceil(kills / 4); kill++) {
       const known = await fillsOf();
-      for (let made = 0; made < LONG_LIST; made += 50) {
-        await Promise.all(
-          Array.from({ length: 50 }, () =>
-            counterparty.sell({ size: '0.01', price: '62500', isResting: true }),
-          ),
-        );
-      }
+      await counterparty.restMany(LONG_LIST);
       const before = paper.truth().fills.length;
       const slow = paper.faults.add({
         on: 'indexer',
