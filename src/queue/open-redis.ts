@@ -144,11 +144,13 @@ function keepName(name: string, callback: (error: null, address: string) => void
 }
 
 /**
- * A client that is closed between two tries forgets the next one without a word, and who waits for its end, as
- * BullMQ's Worker.close does, waits for ever (bullmq#4585). One that has not begun yet does end.
+ * Two ways in which who waits for a client's end, as BullMQ's Worker.close does, waits for ever: a client that is
+ * closed between two tries forgets the next one without a word (bullmq#4585), one that has not begun yet does end;
+ * and what is kept to be sent again when the connection is back is not failed by the end.
  */
 function ending<Client extends RedisClient>(client: Client): Client {
   const { disconnect, duplicate } = client;
+  client.on('end', () => failKept(client));
   return Object.assign(client, {
     disconnect: (reconnect = false) => {
       if (client.status === 'reconnecting' && !reconnect) client.status = 'wait';
@@ -156,4 +158,14 @@ function ending<Client extends RedisClient>(client: Client): Client {
     },
     duplicate: (...changes: unknown[]): Client => ending(Reflect.apply(duplicate, client, changes)),
   });
+}
+
+type Kept = { readonly shift: () => { readonly command: { reject: (error: Error) => void } } | undefined };
+
+/** What a broken connection had not answered: ioredis keeps it under this name, and its end fails all but this. */
+function failKept(client: RedisClient): void {
+  const kept: Kept | null | undefined = Reflect.get(client, 'prevCommandQueue');
+  for (let item = kept?.shift(); item !== undefined; item = kept?.shift()) {
+    item.command.reject(new Error('Connection is closed.'));
+  }
 }

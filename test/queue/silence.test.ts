@@ -1,5 +1,7 @@
 // Connections that fall silent, as behind a firewall that forgot them or a server that vanished: nothing is refused,
 // nothing is closed, and new connections work.
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
@@ -44,6 +46,27 @@ async function postgresBehindProxy() {
   };
 }
 
+/** It accepts and never says a word, as a server that hangs. */
+async function startMuteServer() {
+  const reached = Promise.withResolvers<void>();
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket.on('error', () => {}));
+    // One that asks and two of the worker.
+    if (sockets.length === 3) reached.resolve();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    isReached: reached.promise,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
 const usePostgres = (databaseUrl: string) =>
   useBackend(chooseBackend({ databaseUrl, maxSilenceMs: MAX_SILENCE_MS }));
 
@@ -77,6 +100,24 @@ test('Redis: a worker goes on by new connections', async () => {
   await using producer = useQueue(redis.direct);
   await producer.add(2);
   await queue.worked([2]);
+});
+
+test('Redis: a worker whose answer was lost can be closed while what is at the address now says nothing', async () => {
+  await using redis = await redisBehindProxy();
+  await using mute = await startMuteServer();
+  await using queue = useQueue(redis.url);
+  const answer = redis.proxy.swallow('lost answer');
+  const worker = queue.backend.worker('orders', async () => 'lost answer', {
+    concurrency: 1,
+    backoff: () => 50,
+  });
+  worker.on('error', () => {});
+  void worker.run();
+  await queue.add(1);
+  await answer;
+  redis.proxy.aim(mute.port);
+  await mute.isReached;
+  await worker.close();
 });
 
 test('Redis: one that has become a replica is left for what the name points to now', async () => {
