@@ -6,6 +6,7 @@ import packageJson from '../package.json' with { type: 'json' };
 import { name } from './cli/name.ts';
 import { registerControls } from './cli/register-controls.ts';
 import { registerTroubles } from './cli/register-troubles.ts';
+import { registerUpkeep } from './cli/register-upkeep.ts';
 import type { RoleLogin } from './cli/role-logins.ts';
 import { wholeNumber } from './cli/whole-number.ts';
 import { type OrderCursor, parseCursor } from './core/order-cursor.ts';
@@ -187,6 +188,7 @@ program
   .action(async (options) => (await import('./cli/commands.ts')).runOrders(options));
 
 registerTroubles(program);
+registerUpkeep(program);
 
 program
   .command('count')

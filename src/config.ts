@@ -2,6 +2,7 @@
 // Secrets live apart from the rest, so that the rest may be logged.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CronExpressionParser } from 'cron-parser';
 import { z } from 'zod';
 
 const mustStartWith = (protocols: readonly string[]) =>
@@ -77,6 +78,27 @@ const decimal = z.string().regex(/^\d{1,20}(\.\d{1,18})?$/, 'must be a decimal s
 
 const optional = z.string().optional();
 
+/** `off`, or a cron pattern in UTC. */
+const schedule = (standard: string) =>
+  z
+    .string()
+    .refine(
+      (value) => value === 'off' || isCronPattern(value),
+      'must be a cron pattern in UTC such as 30 3 * * *, or off',
+    )
+    .default(standard)
+    .transform((value) => (value === 'off' ? undefined : value));
+
+function isCronPattern(text: string): boolean {
+  try {
+    // One that never comes has no previous time either.
+    CronExpressionParser.parse(text, { tz: 'UTC' }).prev();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Every variable that the router reads; .env.example documents them and a test compares the two. */
 export const environmentSchema = z.object({
   NODE_ENV: z.string().default('development'),
@@ -139,6 +161,16 @@ export const environmentSchema = z.object({
   SWEEP_INTERVAL_MS: integer(50, 600_000).default(10_000),
   HEARTBEAT_MAX_AGE_MS: integer(100, 3_600_000).default(60_000),
   SHUTDOWN_TIMEOUT_MS: integer(100, 60_000).default(4_000),
+  BACKUP_SCHEDULE: schedule('30 1 * * *'),
+  ARCHIVE_SCHEDULE: schedule('30 2 * * *'),
+  VACUUM_SCHEDULE: schedule('30 3 * * *'),
+  ANALYZE_SCHEDULE: schedule('0 4 * * 0'),
+  PRUNE_SCHEDULE: schedule('30 4 * * *'),
+  VACUUM_TABLE_TIMEOUT_S: integer(1, 86_400).default(3_600),
+  ARCHIVE_AFTER_DAYS: integer(1, 36_500).default(90),
+  BACKUP_DIR: optional,
+  BACKUP_KEEP_DAYS: integer(1, 36_500).default(14),
+  RECORDS_KEEP_DAYS: integer(1, 36_500).default(365),
 });
 
 type Environment = z.output<typeof environmentSchema>;

@@ -1,32 +1,53 @@
-// Regular care of the tables: the source's daily VACUUM and weekly ANALYZE. What is due is decided from
-// maintenance_runs, so a missed tick is made up once and a doubled one does nothing.
-import type { UpkeepTask } from '../store/maintenance.ts';
+// Regular care of the database. What is due is decided from maintenance_runs, so that a queue which forgets its schedules or
+// doubles a tick, and cron beside them, change nothing.
+import { CronExpressionParser } from 'cron-parser';
+import { type Counts, isDue, type LastRuns, TICK_TOLERANCE_MS, type UpkeepTask } from '../core/upkeep.ts';
 
-/** UTC. Vacuum at a quiet hour; a first ANALYZE comes at once, because plans on young tables are bad. */
-export const SCHEDULES = {
-  vacuum: { pattern: '30 3 * * *', everyMs: 24 * 3_600_000 },
-  analyze: { pattern: '0 4 * * 0', everyMs: 7 * 24 * 3_600_000 },
-} as const satisfies Record<UpkeepTask, { pattern: string; everyMs: number }>;
-
-/** A tick a little early still counts: cron and clocks are not exact. */
-const TOLERANCE_MS = 60_000;
-
-function isDue(task: UpkeepTask, lastStartedAt: Date | undefined, now: Date): boolean {
-  if (lastStartedAt === undefined) return true;
-  return now.getTime() - lastStartedAt.getTime() >= SCHEDULES[task].everyMs - TOLERANCE_MS;
-}
+/** Cron patterns in UTC, of the tasks that this router runs by itself. */
+export type Schedules = Readonly<Partial<Record<UpkeepTask, string>>>;
 
 export type UpkeepDeps = {
-  /** when the task was last started and not failed */
-  readonly lastRun: (task: UpkeepTask) => Promise<Date | undefined>;
-  /** runs it and writes its maintenance_runs row; false when another replica is at it */
-  readonly run: (task: UpkeepTask) => Promise<boolean>;
-  readonly now: () => Date;
+  readonly schedules: Schedules;
+  readonly lastRuns: (task: UpkeepTask) => Promise<LastRuns>;
+  /** Runs it and writes its maintenance_runs row. */
+  readonly run: (task: UpkeepTask) => Promise<RunOutcome>;
   readonly log: { readonly info: (fields: object, message: string) => void };
 };
 
+/** busy: another process is at it. stopped: it was broken off, and goes on in another run. */
+export type RunOutcome = { readonly outcome: 'busy' } | FinishedRun;
+export type FinishedRun = {
+  readonly outcome: 'done' | 'stopped';
+  readonly counts: Counts;
+  readonly ms: number;
+};
+
+/** The newest tick not later than `now`. */
+export function lastTick(pattern: string, now: Date): Date {
+  // The parser's previous one is before, never at, the time that it is given.
+  const currentDate = new Date(now.getTime() + 1);
+  return CronExpressionParser.parse(pattern, { currentDate, tz: 'UTC' }).prev().toDate();
+}
+
+export function nextTick(pattern: string, now: Date): Date {
+  return CronExpressionParser.parse(pattern, { currentDate: now, tz: 'UTC' }).next().toDate();
+}
+
+export async function isTaskDue(
+  { schedules, lastRuns }: Pick<UpkeepDeps, 'schedules' | 'lastRuns'>,
+  task: UpkeepTask,
+): Promise<boolean> {
+  const pattern = schedules[task];
+  if (pattern === undefined) return false;
+  const last = await lastRuns(task);
+  return isDue(last, lastTick(pattern, new Date(last.now.getTime() + TICK_TOLERANCE_MS)));
+}
+
+/** Runs it if it is due. Throws what it failed with. */
 export async function upkeep(deps: UpkeepDeps, task: UpkeepTask): Promise<void> {
-  if (!isDue(task, await deps.lastRun(task), deps.now())) return;
-  const startedMs = deps.now().getTime();
-  if (await deps.run(task)) deps.log.info({ task, ms: deps.now().getTime() - startedMs }, 'maintenance done');
+  if (!(await isTaskDue(deps, task))) return;
+  const run = await deps.run(task);
+  if (run.outcome === 'busy') return;
+  const { outcome, counts, ms } = run;
+  deps.log.info({ task, ms, counts }, outcome === 'done' ? 'maintenance done' : 'maintenance stopped');
 }

@@ -5,6 +5,7 @@ import type { Queue } from 'bullmq';
 import { z } from 'zod';
 import { type Intent, MAX_INTENTS_PER_JOB, placeJobId } from '../core/intent.ts';
 import { backoff } from '../core/retry.ts';
+import type { UpkeepTask } from '../core/upkeep.ts';
 
 export const ORDERS_QUEUE = 'orders';
 export const CONTROL_QUEUE = 'control';
@@ -88,6 +89,25 @@ export async function addSweepJob(queue: Queue<JobData>): Promise<void> {
 export async function addHeartbeatJob(queue: Queue<JobData>, sentAt: Date): Promise<void> {
   const data = { sent_at: sentAt.toISOString() };
   await queue.add(HEARTBEAT, data, { ...WAKE_OPTIONS, jobId: HEARTBEAT, lifo: true });
+}
+
+/** One a task: while it waits for a worker, or is worked on, there is no use for another. */
+export async function addUpkeepJob(queue: Queue<JobData>, task: UpkeepTask): Promise<void> {
+  await queue.add(task, {}, { ...WAKE_OPTIONS, jobId: task });
+}
+
+/** Makes the queue's schedules these ones: what it has beside them is removed. */
+export async function keepSchedules(
+  queue: Queue<JobData>,
+  schedules: Readonly<Record<string, string>>,
+): Promise<void> {
+  for (const [task, pattern] of Object.entries(schedules)) {
+    const job = { name: task, opts: { removeOnComplete: true, removeOnFail: true } };
+    await queue.upsertJobScheduler(task, { pattern, tz: 'UTC' }, job);
+  }
+  for (const { key } of await queue.getJobSchedulers()) {
+    if (!(key in schedules)) await queue.removeJobScheduler(key);
+  }
 }
 
 const heartbeatSchema = z.object({ sent_at: z.iso.datetime().transform((text) => new Date(text)) });

@@ -1,33 +1,49 @@
 // The maintenance process: runs the upkeep that is due.
-import { SCHEDULES, type UpkeepDeps, upkeep } from '../app/upkeep.ts';
+import { isTaskDue, type UpkeepDeps, upkeep } from '../app/upkeep.ts';
+import { UPKEEP_TASKS } from '../core/upkeep.ts';
 import { errorFields } from '../ops/logger.ts';
-import { HEARTBEAT, heartbeatSentAt, type JobData, MAINTENANCE_QUEUE, queueBackoff } from '../queue/jobs.ts';
-import { lastMaintenanceRun, runMaintenance, type UpkeepTask } from '../store/maintenance.ts';
+import {
+  addUpkeepJob,
+  HEARTBEAT,
+  heartbeatSentAt,
+  type JobData,
+  keepSchedules,
+  MAINTENANCE_QUEUE,
+  queueBackoff,
+} from '../queue/jobs.ts';
+import { lastRuns, runTask } from '../store/maintenance.ts';
 import { recordHeartbeat } from '../store/queue-heartbeats.ts';
 import { type Context, refuseForgetfulQueue, type Service } from './context.ts';
 import { baseChecks } from './health.ts';
-import { startTimers } from './timers.ts';
+import { startTimers, told } from './timers.ts';
+import { upkeepSchedules, upkeepWorks } from './upkeep-works.ts';
 
-const TASKS = Object.keys(SCHEDULES) as UpkeepTask[];
 /** A heartbeat must get through while every task runs. */
-const CONCURRENCY = TASKS.length + 1;
+const CONCURRENCY = UPKEEP_TASKS.length + 1;
 
 export async function startMaintenance(context: Context): Promise<Service> {
-  const { log, db, queues, databaseDirectUrl, outages } = context;
+  const { config, log, db, queues, databaseDirectUrl, outages } = context;
   await refuseForgetfulQueue(context);
   const { telemetry } = context.metrics;
   const queue = context.queue<JobData>(MAINTENANCE_QUEUE);
+  const stopping = new AbortController();
+  const works = upkeepWorks(config);
   const deps: UpkeepDeps = {
-    lastRun: (task) => lastMaintenanceRun(db, task),
-    run: (task) => runMaintenance(db, databaseDirectUrl, task),
-    now: () => new Date(),
+    schedules: upkeepSchedules(config),
+    lastRuns: (task) => lastRuns(db, task),
+    run: async (task) => {
+      const work = works[task];
+      if (work === undefined) throw new Error(`${task} is not set up here`);
+      const { signal } = stopping;
+      return runTask({ db, url: databaseDirectUrl, task, startedBy: 'schedule', signal }, work);
+    },
     log,
   };
   const worker = queues.worker<JobData>(
     MAINTENANCE_QUEUE,
     async (job) => {
       if (job.name === HEARTBEAT) return recordHeartbeat(db, MAINTENANCE_QUEUE, heartbeatSentAt(job.data));
-      const task = TASKS.find((name) => name === job.name);
+      const task = UPKEEP_TASKS.find((name) => name === job.name);
       if (task === undefined) throw new Error(`unknown maintenance task ${job.name}`);
       await upkeep(deps, task);
     },
@@ -40,13 +56,26 @@ export async function startMaintenance(context: Context): Promise<Service> {
   });
   await worker.waitUntilReady();
   void worker.run();
-  const timers = startTimers(context);
-  // A tick that was missed while nobody ran is made up now.
-  for (const task of TASKS) await queue.add(task, {}, { removeOnComplete: true, removeOnFail: true });
-  log.info({}, 'maintenance ready');
+  const timers = startTimers(context, {
+    own: [
+      { name: 'schedules', run: () => told(outages.queue, keepSchedules(queue, deps.schedules)) },
+      {
+        // A tick that nobody saw, a run that failed: the queue has forgotten both.
+        name: 'upkeep',
+        run: async () => {
+          for (const task of UPKEEP_TASKS) {
+            const isNow = await told(outages.database, isTaskDue(deps, task));
+            if (isNow) await told(outages.queue, addUpkeepJob(queue, task));
+          }
+        },
+      },
+    ],
+  });
+  log.info({ schedules: deps.schedules }, 'maintenance ready');
   return {
     checks: baseChecks(context, [MAINTENANCE_QUEUE]),
     stop: async () => {
+      stopping.abort(new Error('stopping'));
       await Promise.all([timers.stop(), worker.close()]);
     },
   };

@@ -1,6 +1,5 @@
-// The timers that every process runs, each in its turn over all of them: rows that are due without a wake-up, the
-// schedules, and heartbeats. A wiped queue gets all of it back from here, without a restart.
-import { SCHEDULES } from '../app/upkeep.ts';
+// The timers that every process runs, each in its turn over all of them: rows that are due without a wake-up,
+// and heartbeats. A wiped queue gets them back from here, without a restart.
 import { createPollLoop } from '../core/poll-loop.ts';
 import type { Outage } from '../ops/outage.ts';
 import {
@@ -8,12 +7,10 @@ import {
   addSweepJob,
   CONTROL_QUEUE,
   type JobData,
-  MAINTENANCE_QUEUE,
   ORDERS_QUEUE,
   QUEUES,
 } from '../queue/jobs.ts';
 import { whatIsDue } from '../store/due-orders.ts';
-import type { UpkeepTask } from '../store/maintenance.ts';
 import { giveTurnBack, takeTurn } from '../store/timer-turns.ts';
 import type { Context, Service } from './context.ts';
 
@@ -81,7 +78,6 @@ export async function told<Answer>(outage: Outage, question: Promise<Answer>): P
 
 function sharedTimers({ db, queue, outages }: Context, carryOn: TimerOptions['carryOn']): readonly Timer[] {
   const orders = queue<JobData>(ORDERS_QUEUE);
-  const maintenance = queue<JobData>(MAINTENANCE_QUEUE);
   return [
     {
       name: 'sweep',
@@ -95,16 +91,6 @@ function sharedTimers({ db, queue, outages }: Context, carryOn: TimerOptions['ca
           if (carryOn === undefined) throw error;
           // The rows are the work: a queue that is away, full or read-only must not keep them waiting.
           await told(outages.database, carryOn());
-        }
-      },
-    },
-    {
-      name: 'schedules',
-      run: async () => {
-        for (const task of Object.keys(SCHEDULES) as UpkeepTask[]) {
-          const { pattern } = SCHEDULES[task];
-          const job = { name: task, opts: { removeOnComplete: true, removeOnFail: true } };
-          await told(outages.queue, maintenance.upsertJobScheduler(task, { pattern, tz: 'UTC' }, job));
         }
       },
     },

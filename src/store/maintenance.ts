@@ -1,72 +1,159 @@
-// VACUUM and ANALYZE with their record, one run at a time over all replicas. VACUUM cannot run in a transaction, so
-// the lock is a session's; the session is closed afterwards, which frees it whatever happened.
+// The runs of maintenance tasks: one of a task at a time over all processes, each with its row. VACUUM cannot run in a
+// transaction, so the turn is a session's advisory lock; whatever works for a run works on that session or is broken off
+// when it is lost, and no two runs of a task can ever overlap.
+import { sql } from 'kysely';
 import pg from 'pg';
+import type { Counts, LastRuns, UpkeepTask } from '../core/upkeep.ts';
 import type { Database } from './database.ts';
-import { MAINTAINED } from './roles.ts';
 
-export type UpkeepTask = 'vacuum' | 'analyze';
+/** What a task's work gets. */
+export type Run = {
+  /**
+   * Holds the turn: a statement on it cannot run without. Acts as the owner where VACUUM needs that; no statement_timeout; waits 5 s for a lock.
+   * When the run is broken off, its statement is cancelled.
+   */
+  readonly session: pg.Client;
+  /** Broken off: by Ctrl-C, by a stop, or because the session is lost. */
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+};
 
-const STATEMENTS = { vacuum: 'VACUUM (ANALYZE)', analyze: 'ANALYZE' } as const satisfies Record<
-  UpkeepTask,
-  string
->;
+/**
+ * How far it is: the row keeps the last counts when the run does not end well.
+ * @param share 0 to 1, of what is to be done, where that is known
+ */
+export type Progress = (counts: Counts, share?: number) => void;
+
+export type Work = (run: Run) => Promise<Counts>;
+
+export type RunOptions = {
+  readonly db: Database;
+  /** past a pooler */
+  readonly url: string;
+  readonly task: UpkeepTask;
+  /** who asked, e.g. `schedule` or `anna@host` */
+  readonly startedBy: string;
+  readonly signal: AbortSignal;
+  readonly onProgress?: Progress;
+};
+
 const LOCK_TIMEOUT = '5s';
+const CONNECT_TIMEOUT_MS = 5_000;
+/** A dead process's row would look as if it still ran; whoever has the turn knows better. */
+const VANISHED = 'its process ended without a word';
 
-export async function lastMaintenanceRun(db: Database, task: UpkeepTask): Promise<Date | undefined> {
-  const row = await db
-    .selectFrom('maintenance_runs')
-    .select('started_at')
-    .where('task', '=', task)
-    .where('outcome', '=', 'done')
-    .orderBy('started_at', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  return row?.started_at;
+export async function lastRuns(db: Database, task: UpkeepTask): Promise<LastRuns> {
+  // One index entry each. A run from before the clock was set back would hold up everything until then.
+  const newest = (outcome: 'done' | 'failed') => sql<Date | null>`(
+    SELECT started_at FROM maintenance_runs
+    WHERE task = ${task} AND outcome = ${outcome} AND started_at <= clock_timestamp() + interval '1 minute'
+    ORDER BY started_at DESC LIMIT 1)`;
+  const { rows } = await sql<{ done: Date | null; failed: Date | null; now: Date }>`
+    SELECT ${newest('done')} AS done, ${newest('failed')} AS failed, clock_timestamp() AS now`.execute(db);
+  const [row] = rows;
+  if (row === undefined) throw new Error('the database tells no time');
+  return { done: row.done ?? undefined, failed: row.failed ?? undefined, now: row.now };
 }
 
-/** @returns false when another process is at it. Throws, and records it, when a table was skipped or failed. */
-export async function runMaintenance(db: Database, url: string, task: UpkeepTask): Promise<boolean> {
-  const client = new pg.Client({ connectionString: url, application_name: `dydx-order-router ${task}` });
-  const skipped: string[] = [];
-  client.on('notice', (notice) => {
-    // A table of another owner is skipped with a warning only: not maintained is failed.
-    if (notice.message?.includes('skipping')) skipped.push(notice.message);
+/** The newest first. */
+export function listRuns(db: Database, limit: number) {
+  return db
+    .selectFrom('maintenance_runs')
+    .select(['id', 'task', 'started_by', 'started_at', 'ended_at', 'outcome', 'counts', 'error'])
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute();
+}
+
+/** Throws, and records it, when the work fails. */
+export async function runTask(
+  { db, url, task, startedBy, signal, onProgress }: RunOptions,
+  work: Work,
+): Promise<{ outcome: 'busy' } | { outcome: 'done' | 'stopped'; counts: Counts; ms: number }> {
+  signal.throwIfAborted();
+  const lost = new AbortController();
+  const session = new pg.Client({
+    connectionString: url,
+    application_name: `dydx-order-router ${task}`,
+    keepAlive: true,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   });
-  // The statement that is under way fails with it.
-  client.on('error', () => {});
-  await client.connect();
+  const lose = (error?: Error) =>
+    lost.abort(new Error(`the session of the run is lost${error === undefined ? '' : `: ${error.message}`}`));
+  session.on('error', lose);
+  session.on('end', () => lose());
+  await session.connect();
+  let isClean = false;
   try {
-    const { rows } = await client.query('SELECT pg_try_advisory_lock(hashtext($1)) AS locked', [
-      `maintenance ${task}`,
-    ]);
-    if (rows[0]?.locked !== true) return false;
-    const { id } = await db
-      .insertInto('maintenance_runs')
-      .values({ task })
-      .returning('id')
-      .executeTakeFirstOrThrow();
-    const end = (outcome: 'done' | 'failed', error: string | null) =>
-      db
-        .updateTable('maintenance_runs')
-        .set({ ended_at: new Date(), outcome, error })
-        .where('id', '=', id)
-        .execute();
-    try {
-      await actAsOwner(client);
-      // The login's own is for statements of a moment.
-      await client.query('SET statement_timeout = 0');
-      await client.query(`SET lock_timeout = '${LOCK_TIMEOUT}'`);
-      for (const table of MAINTAINED) await client.query(`${STATEMENTS[task]} ${table}`);
-      if (skipped.length > 0) throw new Error(skipped.join('; '));
-    } catch (error) {
-      await end('failed', error instanceof Error ? error.message : String(error));
-      throw error;
+    const { rows } = await session.query(
+      'SELECT pg_try_advisory_lock(hashtext($1)) AS locked, pg_backend_pid() AS pid',
+      [`maintenance ${task}`],
+    );
+    const pid: number = rows[0].pid;
+    if (rows[0].locked !== true) {
+      isClean = true;
+      return { outcome: 'busy' };
     }
-    await end('done', null);
-    return true;
+    const { id, started_at: startedAt } = await begin(db, task, startedBy);
+    let counts: Counts = {};
+    const end = async (outcome: 'done' | 'failed' | 'stopped', error: string | null) => {
+      const { rows: ended } = await sql<{ ms: number }>`
+        UPDATE maintenance_runs SET ended_at = clock_timestamp(), outcome = ${outcome}, error = ${error},
+          counts = ${JSON.stringify(counts)}::jsonb
+        WHERE id = ${id} RETURNING extract(epoch FROM clock_timestamp() - ${startedAt}::timestamptz)::float8 * 1000 AS ms`.execute(
+        db,
+      );
+      return Math.round(ended[0]?.ms ?? 0);
+    };
+    const broken = AbortSignal.any([signal, lost.signal]);
+    const cancel = () => {
+      sql`SELECT pg_cancel_backend(${pid})`.execute(db).catch(() => {});
+    };
+    broken.addEventListener('abort', cancel);
+    try {
+      await actAsOwner(session);
+      // The login's own is for statements of a moment.
+      await session.query('SET statement_timeout = 0');
+      await session.query(`SET lock_timeout = '${LOCK_TIMEOUT}'`);
+      counts = await work({
+        session,
+        signal: broken,
+        progress: (sofar, share) => {
+          counts = sofar;
+          onProgress?.(sofar, share);
+        },
+      });
+      isClean = true;
+    } catch (thrown) {
+      if (signal.aborted && !lost.signal.aborted)
+        return { outcome: 'stopped', counts, ms: await end('stopped', null) };
+      const error = lost.signal.aborted ? lost.signal.reason : thrown;
+      // The error is what counts: a row that cannot be written now is ended by the next run.
+      await end('failed', error instanceof Error ? error.message : String(error)).catch(() => {});
+      throw error;
+    } finally {
+      broken.removeEventListener('abort', cancel);
+    }
+    return { outcome: 'done', counts, ms: await end('done', null) };
   } finally {
-    await client.end();
+    // What is in doubt is not asked politely: a session that hangs would keep the turn.
+    if (isClean) await session.end();
+    else session.connection.stream.destroy();
   }
+}
+
+async function begin(db: Database, task: UpkeepTask, startedBy: string) {
+  await db
+    .updateTable('maintenance_runs')
+    .set({ ended_at: sql`clock_timestamp()`, outcome: 'failed', error: VANISHED })
+    .where('task', '=', task)
+    .where('outcome', 'is', null)
+    .execute();
+  return db
+    .insertInto('maintenance_runs')
+    .values({ task, started_by: startedBy.slice(0, 255) })
+    .returning(['id', 'started_at'])
+    .executeTakeFirstOrThrow();
 }
 
 /**

@@ -216,7 +216,9 @@ export const GRANTS = {
   cryptopulse_worker: WORKER,
   cryptopulse_maintenance: {
     ...PROCESS,
-    maintenance_runs: ['SELECT', 'INSERT', 'UPDATE'],
+    maintenance_runs: TURNS,
+    intent_rejections: ['SELECT', 'DELETE'],
+    rate_limits: ['SELECT', 'DELETE'],
     queue_heartbeats: ['SELECT', 'INSERT', 'UPDATE'],
     orders: READ,
     orders_archive: READ,
@@ -294,6 +296,9 @@ export const MAINTAINED = [
   'order_attempts',
   'order_fills',
   'order_keys',
+  'cancel_transactions',
+  'intent_rejections',
+  'reconcile_cursors',
 ] as const;
 
 /** Functions that are called by name, and who may. */

@@ -133,11 +133,13 @@ export interface IntentRejections {
 }
 
 export interface MaintenanceRuns {
+  counts: Json | null;
   ended_at: Timestamp | null;
   error: string | null;
   id: Generated<Int8>;
   outcome: string | null;
   started_at: Generated<Timestamp>;
+  started_by: string | null;
   task: string;
 }
 
