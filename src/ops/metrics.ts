@@ -20,7 +20,7 @@ import {
 
 /** Something outside that is asked when the metrics are scraped, and may be gone. */
 type Source = {
-  readonly name: 'database' | 'queue' | 'indexer';
+  readonly name: 'database' | 'tables' | 'queue' | 'indexer';
   /** Asks and shows. */
   readonly read: () => Promise<void>;
   /** What was shown is not known any more: no figure is better than an old one. */

@@ -1,11 +1,13 @@
 // The ops process: shows the state of the whole fleet to Prometheus and says whether all that it can see is well. It
 // trades nothing, holds no key, and starts whether or not the venue can be reached.
+import { createDatabaseMetrics } from '../ops/database-metrics.ts';
 import { createFleetMetrics } from '../ops/fleet-metrics.ts';
 import { watchHeights } from '../ops/height-metrics.ts';
 import { type JobData, QUEUES } from '../queue/jobs.ts';
 import { readFigures } from '../store/figures.ts';
 import { refuseOtherChain } from '../store/installation.ts';
 import { listHeartbeats } from '../store/queue-heartbeats.ts';
+import { readDatabaseFigures } from '../store/table-figures.ts';
 import { createHeightFeed } from '../venue/height-feed.ts';
 import type { Context, Service } from './context.ts';
 import { baseChecks, venueChecks } from './health.ts';
@@ -21,6 +23,7 @@ export async function startOps(context: Context): Promise<Service> {
   const { db, log } = context;
   const venue = await watchVenue(context);
   const fleet = createFleetMetrics(context.metrics.registry);
+  const database = createDatabaseMetrics(context.metrics.registry);
   context.metrics.addSources([
     {
       name: 'database',
@@ -29,6 +32,11 @@ export async function startOps(context: Context): Promise<Service> {
         fleet.showHeartbeats(await listHeartbeats(db));
       },
       forget: fleet.forgetDatabase,
+    },
+    {
+      name: 'tables',
+      read: async () => database.show(await readDatabaseFigures(db)),
+      forget: database.forget,
     },
     {
       name: 'queue',

@@ -22,7 +22,7 @@ export type Run = {
  * How far it is: the row keeps the last counts when the run does not end well.
  * @param share 0 to 1, of what is to be done, where that is known
  */
-export type Progress = (counts: Counts, share?: number) => void;
+type Progress = (counts: Counts, share?: number) => void;
 
 export type Work = (run: Run) => Promise<Counts>;
 

@@ -31,20 +31,31 @@ export async function tableSizes(db: Database): Promise<TableSize[]> {
 export type IndexUsage = {
   readonly table: string;
   readonly index: string;
-  /** how often it was asked since the statistics were reset; of a unique one, 0 does not mean that it is in vain */
+  readonly bytes: number;
+  /** how often it was asked since the statistics were reset */
   readonly scans: number;
   readonly entries_read: number;
   readonly rows_fetched: number;
+  /** it keeps a rule: 0 scans do not mean that it is in vain */
+  readonly is_unique: boolean;
 };
 
 /** The most used first. */
 export async function indexUsage(db: Database): Promise<IndexUsage[]> {
   const { rows } = await sql<IndexUsage>`
-    SELECT relname AS table, indexrelname AS index, idx_scan::float8 AS scans,
-      idx_tup_read::float8 AS entries_read, idx_tup_fetch::float8 AS rows_fetched
-    FROM pg_stat_user_indexes WHERE schemaname = 'public'
+    SELECT relname AS table, indexrelname AS index, pg_relation_size(indexrelid)::float8 AS bytes,
+      idx_scan::float8 AS scans, idx_tup_read::float8 AS entries_read, idx_tup_fetch::float8 AS rows_fetched,
+      indisunique AS is_unique
+    FROM pg_stat_user_indexes JOIN pg_index USING (indexrelid) WHERE schemaname = 'public'
     ORDER BY idx_scan DESC, relname, indexrelname LIMIT ${MAX_ROWS}`.execute(db);
   return rows;
+}
+
+/** Since when the figures of this database are counted; undefined: since it was made. */
+export async function statisticsSince(db: Database): Promise<Date | undefined> {
+  const { rows } = await sql<{ since: Date | null }>`
+    SELECT stats_reset AS since FROM pg_stat_database WHERE datname = current_database()`.execute(db);
+  return rows[0]?.since ?? undefined;
 }
 
 export type SlowQuery = {
@@ -53,6 +64,8 @@ export type SlowQuery = {
   readonly mean_ms: number;
   readonly rows: number;
   readonly query: string;
+  /** names it in the metrics; the text may be long, and holds no values */
+  readonly query_id: string;
 };
 
 /**
@@ -70,9 +83,10 @@ export async function slowQueries(db: Database, limit = 10): Promise<SlowQuery[]
   if (schema === undefined) return undefined;
   try {
     const { rows } = await sql<SlowQuery>`
-      SELECT calls::float8 AS calls, total_exec_time AS total_ms, mean_exec_time AS mean_ms, rows::float8 AS rows, query
+      SELECT calls::float8 AS calls, total_exec_time AS total_ms, mean_exec_time AS mean_ms, rows::float8 AS rows, query, queryid::text AS query_id
       FROM ${sql.raw(schema)}.pg_stat_statements
       WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query LIKE '%orders%'
+        AND queryid IS NOT NULL
       ORDER BY mean_exec_time DESC LIMIT ${limit}`.execute(db);
     return rows;
   } catch (error) {

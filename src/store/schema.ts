@@ -132,6 +132,13 @@ export interface IntentRejections {
   tenant_id: string | null;
 }
 
+export interface MaintenanceFigures {
+  has_failed: boolean | null;
+  is_running: boolean | null;
+  last_done_at: Timestamp | null;
+  task: string | null;
+}
+
 export interface MaintenanceRuns {
   counts: Json | null;
   ended_at: Timestamp | null;
@@ -470,6 +477,7 @@ export interface DB {
   incidents: Incidents;
   installation: Installation;
   intent_rejections: IntentRejections;
+  maintenance_figures: MaintenanceFigures;
   maintenance_runs: MaintenanceRuns;
   markets: Markets;
   nonces_in_doubt: NoncesInDoubt;

@@ -2,7 +2,8 @@
 // when the loss of the connection was an ordinary error; an unhandled 'error' event ends it with 1.
 import { sql } from 'kysely';
 import { openDatabase } from '../../src/store/database.ts';
-import { runMaintenance } from '../../src/store/maintenance.ts';
+import { runTask } from '../../src/store/maintenance.ts';
+import { vacuum } from '../../src/store/vacuum.ts';
 
 const [url = '', mode] = process.argv.slice(2);
 const db = openDatabase({ url, applicationName: 'victim' });
@@ -11,7 +12,8 @@ const long = sql`SELECT pg_advisory_xact_lock(42)`;
 async function work(): Promise<unknown> {
   if (mode === 'transaction') return db.transaction().execute((trx) => long.execute(trx));
   if (mode === 'statement') return long.execute(db);
-  return runMaintenance(db, url, 'vacuum');
+  const { signal } = new AbortController();
+  return runTask({ db, url, task: 'vacuum', startedBy: 'victim', signal }, vacuum(60));
 }
 
 await work().then(

@@ -1,111 +1,176 @@
-// VACUUM and ANALYZE: on record whatever happens, one run at a time, and skipped is failed.
-import { randomUUID } from 'node:crypto';
+// Runs of maintenance: on record whatever happens, one of a task at a time, and nothing goes on without its turn.
 import { sql } from 'kysely';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import type { UpkeepTask } from '../../src/core/upkeep.ts';
 import type { Database } from '../../src/store/database.ts';
-import { lastMaintenanceRun, runMaintenance } from '../../src/store/maintenance.ts';
-import { createDatabase } from '../support/databases.ts';
-import { openSession, untilBlocked } from './builders.ts';
+import { lastRuns, listRuns, type Run, runTask, type Work } from '../../src/store/maintenance.ts';
+import { createDatabase, type TestDatabase } from '../support/databases.ts';
 
-const runs = (db: Database) => db.selectFrom('maintenance_runs').selectAll().orderBy('id').execute();
+const runs = async (db: Database) => (await listRuns(db, 100)).toReversed();
 
-describe.each(['vacuum', 'analyze'] as const)('%s', (task) => {
-  test('writes its row, and the tables have statistics', async () => {
-    await using database = await createDatabase();
-    const { db, url } = database;
-    expect(await lastMaintenanceRun(db, task)).toBeUndefined();
-    expect(await runMaintenance(db, url, task)).toBe(true);
-    const [run] = await runs(db);
-    expect(run).toMatchObject({ task, outcome: 'done', error: null, ended_at: expect.any(Date) });
-    expect(await lastMaintenanceRun(db, task)).toEqual(run?.started_at);
-    const { rows } = await sql<{ relname: string }>`
-      SELECT relname FROM pg_stat_user_tables WHERE last_analyze IS NOT NULL ORDER BY relname`.execute(db);
-    expect(rows.map((row) => row.relname)).toEqual([
-      'order_attempts',
-      'order_fills',
-      'order_keys',
-      'order_status_history',
-      'orders',
-    ]);
+type Options = { readonly signal?: AbortSignal; readonly task?: UpkeepTask };
+
+function runOn({ db, url }: TestDatabase, work: Work, { signal, task = 'vacuum' }: Options = {}) {
+  return runTask(
+    { db, url, task, startedBy: 'a test', signal: signal ?? new AbortController().signal },
+    work,
+  );
+}
+
+/** A work that waits for a word; `begun` gives what it got. */
+function waiting() {
+  const begun = Promise.withResolvers<Run>();
+  const goOn = Promise.withResolvers<void>();
+  const work: Work = async (run) => {
+    begun.resolve(run);
+    await goOn.promise;
+    return { things: 7 };
+  };
+  return { begun: begun.promise, goOn: () => goOn.resolve(), work };
+}
+
+test('a run leaves a row: who, when, what', async () => {
+  await using database = await createDatabase();
+  const { outcome } = await runOn(database, async () => ({ tables: 5, note: 'all' }));
+  expect(outcome).toBe('done');
+  const [row] = await runs(database.db);
+  expect(row).toMatchObject({
+    task: 'vacuum',
+    started_by: 'a test',
+    outcome: 'done',
+    counts: { tables: 5, note: 'all' },
+    error: null,
+    ended_at: expect.any(Date),
   });
+  const { done, failed, now } = await lastRuns(database.db, 'vacuum');
+  expect({ done, failed }).toEqual({ done: row?.started_at, failed: undefined });
+  expect(now.getTime()).toBeGreaterThanOrEqual(row?.ended_at?.getTime() ?? Number.POSITIVE_INFINITY);
+  expect(await lastRuns(database.db, 'analyze')).toMatchObject({ done: undefined, failed: undefined });
+});
 
-  test('is left to the one that is at it', async () => {
-    await using database = await createDatabase();
-    const { db, url } = database;
-    await using session = await openSession(url);
-    await session.query('BEGIN');
-    await session.query('LOCK TABLE order_fills IN ACCESS EXCLUSIVE MODE');
-    const first = runMaintenance(db, url, task);
-    await untilBlocked(db);
-    expect(await runMaintenance(db, url, task)).toBe(false);
-    expect(await runs(db)).toMatchObject([{ task, outcome: null, ended_at: null }]);
-    expect(await lastMaintenanceRun(db, task)).toBeUndefined();
-    await session.query('ROLLBACK');
-    expect(await first).toBe(true);
-    expect(await runMaintenance(db, url, task)).toBe(true);
-    expect((await runs(db)).map((run) => run.outcome)).toEqual(['done', 'done']);
-  });
+test('one task is left to the one that is at it, another task is not', async () => {
+  await using database = await createDatabase();
+  const { begun, goOn, work } = waiting();
+  const first = runOn(database, work);
+  await begun;
+  expect(await runOn(database, work)).toEqual({ outcome: 'busy' });
+  expect((await runOn(database, async () => ({}), { task: 'analyze' })).outcome).toBe('done');
+  expect(await runs(database.db)).toMatchObject([
+    { task: 'vacuum', outcome: null, ended_at: null },
+    { task: 'analyze', outcome: 'done' },
+  ]);
+  goOn();
+  expect((await first).outcome).toBe('done');
+  expect((await runOn(database, async () => ({}))).outcome).toBe('done');
+});
 
-  test('that fails is recorded as failed, and frees its lock', async () => {
-    await using database = await createDatabase();
-    const { db, url } = database;
-    await sql`ALTER TABLE order_keys RENAME TO away`.execute(db);
-    await expect(runMaintenance(db, url, task)).rejects.toThrow('"order_keys" does not exist');
-    expect(await runs(db)).toMatchObject([
-      { task, outcome: 'failed', error: expect.stringContaining('order_keys'), ended_at: expect.any(Date) },
-    ]);
-    expect(await lastMaintenanceRun(db, task)).toBeUndefined();
-    await sql`ALTER TABLE away RENAME TO order_keys`.execute(db);
-    expect(await runMaintenance(db, url, task)).toBe(true);
+test('a failure is recorded with what had been done, and frees the turn', async () => {
+  await using database = await createDatabase();
+  const failing = runOn(database, async ({ session, progress }) => {
+    progress({ tables: 2 });
+    await session.query('SELECT 1/0');
+    return {};
   });
+  await expect(failing).rejects.toThrow('division by zero');
+  expect(await runs(database.db)).toMatchObject([
+    { outcome: 'failed', error: 'division by zero', counts: { tables: 2 }, ended_at: expect.any(Date) },
+  ]);
+  expect((await lastRuns(database.db, 'vacuum')).failed).toBeInstanceOf(Date);
+  await expect.poll(async () => (await runOn(database, async () => ({}))).outcome).toBe('done');
+});
 
-  test("that is passed over because the tables are another role's is recorded as failed", async ({
-    skip,
-  }) => {
-    await using database = await createDatabase();
-    const { db } = database;
-    const may = sql<{
-      may: boolean;
-    }>`SELECT rolsuper OR rolcreaterole AS may FROM pg_roles WHERE rolname = current_user`;
-    skip((await may.execute(db)).rows[0]?.may !== true, 'the test role may not make roles');
-    const role = `visitor_${randomUUID().replaceAll('-', '')}`;
-    await sql.raw(`CREATE ROLE ${role} LOGIN PASSWORD 'visitor'`).execute(db);
-    try {
-      const url = new URL(database.url);
-      url.username = role;
-      url.password = 'visitor';
-      await expect(runMaintenance(db, url.href, task)).rejects.toThrow('skipping');
-      expect(await runs(db)).toMatchObject([
-        { outcome: 'failed', error: expect.stringContaining('skipping') },
-      ]);
-    } finally {
-      await sql.raw(`DROP ROLE ${role}`).execute(db);
-    }
+test('a run that is broken off ends its statement, and is neither done nor failed', async () => {
+  await using database = await createDatabase();
+  const stop = new AbortController();
+  const begun = Promise.withResolvers<void>();
+  const run = runOn(
+    database,
+    async ({ session, progress }) => {
+      progress({ orders: 300 });
+      begun.resolve();
+      await session.query('SELECT pg_sleep(600)');
+      return {};
+    },
+    { signal: stop.signal },
+  );
+  await begun.promise;
+  await untilAsleep(database.db);
+  stop.abort();
+  expect(await run).toMatchObject({ outcome: 'stopped', counts: { orders: 300 } });
+  expect(await runs(database.db)).toMatchObject([
+    { outcome: 'stopped', counts: { orders: 300 }, error: null },
+  ]);
+  expect(await lastRuns(database.db, 'vacuum')).toMatchObject({ done: undefined, failed: undefined });
+});
+
+test('a run whose session is lost fails, and its work is told', async () => {
+  await using database = await createDatabase();
+  const { begun, goOn, work } = waiting();
+  const run = runOn(database, async (of) => {
+    await work(of);
+    of.signal.throwIfAborted();
+    return {};
   });
+  const failed = expect(run).rejects.toThrow('the session of the run is lost');
+  const { signal } = await begun;
+  const told = new Promise((resolve) => signal.addEventListener('abort', resolve));
+  await sql`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = 'dydx-order-router vacuum'`.execute(database.db);
+  await told;
+  goOn();
+  await failed;
+  expect(await runs(database.db)).toMatchObject([
+    { outcome: 'failed', error: expect.stringContaining('the session of the run is lost') },
+  ]);
+});
+
+test('the row of a process that vanished is ended by the next run', async () => {
+  await using database = await createDatabase();
+  await sql`INSERT INTO maintenance_runs (task, started_by) VALUES ('vacuum', 'dead'), ('analyze', 'alive')`.execute(
+    database.db,
+  );
+  await runOn(database, async () => ({}));
+  expect(await runs(database.db)).toMatchObject([
+    { task: 'vacuum', outcome: 'failed', error: 'its process ended without a word' },
+    { task: 'analyze', outcome: null },
+    { task: 'vacuum', outcome: 'done' },
+  ]);
+});
+
+test('a run from before the clock was set back holds up nothing', async () => {
+  await using database = await createDatabase();
+  await sql`INSERT INTO maintenance_runs (task, outcome, started_at)
+    VALUES ('vacuum', 'done', now() + interval '1 year'), ('vacuum', 'done', now() - interval '1 day')`.execute(
+    database.db,
+  );
+  const { done, now } = await lastRuns(database.db, 'vacuum');
+  expect(done?.getTime()).toBeLessThan(now.getTime());
 });
 
 test('takes as long as it takes: the timeout of its login is for statements of a moment', async () => {
   await using database = await createDatabase();
-  const { db, url } = database;
   await sql
-    .raw(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET statement_timeout = '500ms'`)
-    .execute(db);
-  await using session = await openSession(url);
-  await session.query('BEGIN');
-  await session.query('LOCK TABLE order_fills IN ACCESS EXCLUSIVE MODE');
-  const run = runMaintenance(db, url, 'vacuum');
-  await untilBlocked(db);
-  await session.query('SET LOCAL statement_timeout = 0');
-  await session.query('SELECT pg_sleep(0.7)');
-  await session.query('ROLLBACK');
-  expect(await run).toBe(true);
+    .raw(`ALTER DATABASE ${new URL(database.url).pathname.slice(1)} SET statement_timeout = '50ms'`)
+    .execute(database.db);
+  const { outcome } = await runOn(database, async ({ session }) => {
+    await session.query('SELECT pg_sleep(0.2)');
+    return {};
+  });
+  expect(outcome).toBe('done');
 });
 
-test('a vacuum and an analyze do not stand in for each other', async () => {
+test('a signal that came before the start starts nothing', async () => {
   await using database = await createDatabase();
-  const { db, url } = database;
-  await runMaintenance(db, url, 'vacuum');
-  expect(await lastMaintenanceRun(db, 'analyze')).toBeUndefined();
-  await runMaintenance(db, url, 'analyze');
-  expect((await runs(db)).map((run) => run.task)).toEqual(['vacuum', 'analyze']);
+  await expect(runOn(database, async () => ({}), { signal: AbortSignal.abort() })).rejects.toThrow();
+  expect(await runs(database.db)).toEqual([]);
 });
+
+async function untilAsleep(db: Database): Promise<void> {
+  await expect
+    .poll(async () => {
+      const { rows } = await sql`SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'
+        AND state = 'active' AND datname = current_database()`.execute(db);
+      return rows.length;
+    })
+    .toBe(1);
+}

@@ -13,13 +13,15 @@ import { bringUpToDate } from '../../src/cli/bring-up-to-date.ts';
 import { chooseBackend } from '../../src/queue/backend.ts';
 import { ORDERS_QUEUE } from '../../src/queue/jobs.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
-import { runMaintenance } from '../../src/store/maintenance.ts';
+import { runTask } from '../../src/store/maintenance.ts';
 import { readMigrationFiles } from '../../src/store/migrations.ts';
 import { migrate } from '../../src/store/migrator.ts';
+import { prune } from '../../src/store/prune.ts';
 import { recordOrders } from '../../src/store/recording.ts';
 import { renewRights, setUpRoles } from '../../src/store/role-setup.ts';
 import { OURS, OWNER, ROLES, type Role } from '../../src/store/roles.ts';
 import { asTenant } from '../../src/store/tenant.ts';
+import { analyze, vacuum } from '../../src/store/vacuum.ts';
 import { catalogueOf } from '../support/catalogue.ts';
 import { createDatabase, type TestDatabase } from '../support/databases.ts';
 import { findDebianPostgres } from '../support/debian-postgres.ts';
@@ -477,10 +479,14 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
     });
 
     describe('cryptopulse_maintenance', () => {
-      test('may vacuum and analyze, and its runs are on record', async () => {
+      test('may vacuum, analyze and prune, and its runs are on record', async () => {
         const own = dbOf('cryptopulse_maintenance');
-        for (const task of ['vacuum', 'analyze'] as const) {
-          expect(await runMaintenance(own, logins.urlOf(nameOf('cryptopulse_maintenance')), task)).toBe(true);
+        const url = logins.urlOf(nameOf('cryptopulse_maintenance'));
+        const { signal } = new AbortController();
+        const works = { vacuum: vacuum(60), analyze: analyze(60), prune: prune(30) } as const;
+        for (const task of ['vacuum', 'analyze', 'prune'] as const) {
+          const run = await runTask({ db: own, url, task, startedBy: 'a test', signal }, works[task]);
+          expect(run.outcome).toBe('done');
         }
         const runs = await db
           .selectFrom('maintenance_runs')
@@ -490,6 +496,7 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
         expect(runs).toEqual([
           { task: 'vacuum', outcome: 'done', error: null },
           { task: 'analyze', outcome: 'done', error: null },
+          { task: 'prune', outcome: 'done', error: null },
         ]);
       });
 

@@ -11,11 +11,15 @@ const MAX_MS = 45_000;
 
 export type Ended = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
-/** @param words e.g. `src/cli.ts migrate` @param settings all that it knows of its environment @param maxMs then it is ended */
+/**
+ * @param words e.g. `src/cli.ts migrate` @param settings all that it knows of its environment @param maxMs then it is ended
+ * @param interrupt sends it a Ctrl-C
+ */
 export async function runProcess(
   words: readonly string[],
   settings: Readonly<Record<string, string>>,
   maxMs = MAX_MS,
+  interrupt?: AbortSignal,
 ): Promise<Ended> {
   const [script = '', ...args] = words;
   const child = spawn(process.execPath, [join(ROOT, script), ...args], {
@@ -25,6 +29,7 @@ export async function runProcess(
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: maxMs,
   });
+  interrupt?.addEventListener('abort', () => child.kill('SIGINT'));
   const said = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr'] as const) {
     child[stream].on('data', (chunk) => {
