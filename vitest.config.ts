@@ -34,9 +34,9 @@ export default defineConfig({
     coverage,
     globalSetup: 'test/support/services.ts',
     reporters: ['default', './test/support/count-reporter.ts'],
-    // Files share two cores with PostgreSQL, Redis and the processes that they start; most of them wait for blocks,
-    // so that a fourth finds a core idle.
-    maxWorkers: 4,
+    // Files share two cores with PostgreSQL, Redis and the processes that they start; most of them wait for blocks, so that
+    // a third finds a core idle. A fourth makes all of them late, for little less time.
+    maxWorkers: 3,
     sequence: { sequencer: LongestFirst },
     projects: [
       {

@@ -44,7 +44,7 @@ export async function killAndCompare(point: KillPoint, seeds: readonly number[])
   await using router = await startTestRouter({
     // Orders beyond the book pile up over the kills: without the money for them they would have no fills to die in.
     paper: { blockMs: 100, startUsdc: '1000000000' },
-    settings: { IOC_GOOD_TIL_BLOCKS: '15' },
+    settings: { IOC_GOOD_TIL_BLOCKS: '15', JOB_LOCK_MS: '1000' },
   });
   for (const seed of seeds) await killOnce(router, point, seed);
   // Every order reached the exchange under one id, and none was filled beyond its size.

@@ -37,7 +37,9 @@ const FAST: Settings = {
   SWEEP_INTERVAL_MS: '500',
   VALIDATOR_TIMEOUT_MS: '400',
   RESEND_AFTER_MS: '600',
-  JOB_LOCK_MS: '1000',
+  // A lock that a loaded machine cannot renew gives the job to another worker, which is more load still.
+  JOB_LOCK_MS: '5000',
+  SUBMIT_CONCURRENCY: '64',
   STATEFUL_POLL_MS: '100',
   STATEFUL_WATCH_MS: '1000',
 };

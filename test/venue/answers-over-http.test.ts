@@ -9,7 +9,12 @@ import { createValidator } from '../../src/venue/validator.ts';
 import { ANSWER_TABLE } from '../core/answer-table.ts';
 
 const paper = await startPaper({ blockMs: 0 });
-const validator = createValidator({ url: paper.url, chainId: paper.chainId, timeoutMs: 500, connections: 4 });
+const validator = createValidator({
+  url: paper.url,
+  chainId: paper.chainId,
+  timeoutMs: 2_000,
+  connections: 4,
+});
 const signer = await createSigner({
   privateKey: paperPrivateKey(),
   chainId: paper.chainId,
