@@ -12,3 +12,31 @@ CREATE VIEW maintenance_figures AS
     coalesce((array_agg(outcome ORDER BY id DESC) FILTER (WHERE outcome IS NOT NULL))[1] = 'failed', false) AS has_failed,
     bool_or(outcome IS NULL) AS is_running
   FROM maintenance_runs GROUP BY task;
+
+-- Deletes old records that no order rests on, at most so many rows at a time; nobody may delete a younger one, whatever is
+-- asked for. Of the runs the newest of each outcome stays: it tells what is due. @returns how many
+CREATE FUNCTION prune_records(kind TEXT, keep_days INTEGER, max_rows INTEGER) RETURNS integer
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  old TIMESTAMPTZ := clock_timestamp() - make_interval(days => greatest(keep_days, 30));
+  pruned INTEGER;
+BEGIN
+  CASE kind
+    WHEN 'rejections' THEN
+      -- The oldest lie first: ids ascend with time.
+      DELETE FROM intent_rejections WHERE id IN (
+        SELECT id FROM (SELECT id, created_at FROM intent_rejections ORDER BY id LIMIT max_rows) AS oldest
+        WHERE created_at < old);
+    WHEN 'runs' THEN
+      DELETE FROM maintenance_runs WHERE id IN (
+        SELECT id FROM maintenance_runs WHERE started_at < old AND outcome IS NOT NULL
+          AND id NOT IN (SELECT max(id) FROM maintenance_runs GROUP BY task, outcome)
+        LIMIT max_rows);
+    WHEN 'rate_limits' THEN
+      DELETE FROM rate_limits WHERE key IN (
+        SELECT key FROM rate_limits WHERE expire < extract(epoch FROM old) * 1000 LIMIT max_rows);
+  END CASE;
+  GET DIAGNOSTICS pruned = ROW_COUNT;
+  RETURN pruned;
+END $$;
+REVOKE EXECUTE ON FUNCTION prune_records(TEXT, INTEGER, INTEGER) FROM PUBLIC;

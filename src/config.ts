@@ -170,7 +170,7 @@ export const environmentSchema = z.object({
   ARCHIVE_AFTER_DAYS: integer(1, 36_500).default(90),
   BACKUP_DIR: optional,
   BACKUP_KEEP_DAYS: integer(1, 36_500).default(14),
-  RECORDS_KEEP_DAYS: integer(1, 36_500).default(365),
+  RECORDS_KEEP_DAYS: integer(30, 36_500).default(365),
 });
 
 type Environment = z.output<typeof environmentSchema>;

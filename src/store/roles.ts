@@ -217,9 +217,7 @@ export const GRANTS = {
   cryptopulse_worker: WORKER,
   cryptopulse_maintenance: {
     ...PROCESS,
-    maintenance_runs: TURNS,
-    intent_rejections: ['SELECT', 'DELETE'],
-    rate_limits: ['SELECT', 'DELETE'],
+    maintenance_runs: ['SELECT', 'INSERT', 'UPDATE'],
     queue_heartbeats: ['SELECT', 'INSERT', 'UPDATE'],
     orders: READ,
     orders_archive: READ,
@@ -280,6 +278,7 @@ export const OURS = {
     'archive_orders',
     'check_order_update',
     'make_archive_month',
+    'prune_records',
     'record_control_change',
     'record_order_change',
     'record_order_creation',
@@ -307,6 +306,7 @@ export const MAINTAINED = [
 export const EXECUTES = [
   { role: 'cryptopulse_worker', signature: 'take_nonces(character varying, bigint, integer, boolean)' },
   { role: 'cryptopulse_maintenance', signature: 'archive_orders(uuid[])' },
+  { role: 'cryptopulse_maintenance', signature: 'prune_records(text, integer, integer)' },
 ] as const satisfies readonly { readonly role: Role; readonly signature: string }[];
 
 /** The setting that names the tenant of a transaction; unset it is null, after SET LOCAL it is empty. */

@@ -48,10 +48,19 @@ test('timers and limiters that nobody has used for a month are forgotten', async
   await sql`INSERT INTO timer_turns VALUES ('gone', now() - interval '31 days'), ('here', now())`.execute(db);
   await sql`INSERT INTO rate_limits VALUES ('gone', 1, extract(epoch FROM now() - interval '31 days') * 1000),
     ('here', 1, extract(epoch FROM now()) * 1000), ('for ever', 1, NULL)`.execute(db);
-  expect(await pruneAfter(database, 1)).toMatchObject({ counts: { timer_turns: 1, rate_limits: 1 } });
+  expect(await pruneAfter(database, 30)).toMatchObject({ counts: { timer_turns: 1, rate_limits: 1 } });
   expect(await db.selectFrom('timer_turns').select('timer').execute()).toEqual([{ timer: 'here' }]);
   expect(await db.selectFrom('rate_limits').select('key').orderBy('key').execute()).toEqual([
     { key: 'for ever' },
     { key: 'here' },
   ]);
+});
+
+test('nobody may delete younger records, whatever is asked for', async () => {
+  await using database = await createDatabase();
+  const { db } = database;
+  await sql`INSERT INTO intent_rejections (source, refusals, created_at) VALUES
+    ('29', '[]', now() - interval '29 days'), ('31', '[]', now() - interval '31 days')`.execute(db);
+  expect(await pruneAfter(database, 0)).toMatchObject({ counts: { rejections: 1 } });
+  expect(await db.selectFrom('intent_rejections').select('source').execute()).toEqual([{ source: '29' }]);
 });
