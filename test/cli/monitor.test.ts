@@ -23,3 +23,11 @@ test('tables and indexes are told with their names, as a table or as JSON', asyn
   const indexes = (await monitor(migrated.db, 'indexes', true)).split('\n').map((line) => JSON.parse(line));
   expect(indexes).toContainEqual(expect.objectContaining({ table: 'orders', index: 'idx_orders_due' }));
 });
+
+test('indexes that nobody uses are named in words, and those that keep a rule are not', async () => {
+  await using migrated = await createDatabase();
+  const text = await monitor(migrated.db, 'indexes', false);
+  expect(text).toMatch(/^Never used since the database was made, and each costs every insert:$/m);
+  expect(text).toMatch(/^ {2}idx_orders_due of orders, \d+ kB$/m);
+  expect(text).not.toMatch(/^ {2}orders_pkey/m);
+});
