@@ -1,0 +1,208 @@
+// Moves old final orders with all that belongs to them into the archive, batch by batch: each is one transaction of a fraction
+// of a second, so whatever breaks it off leaves whole orders on either side, and the next run goes on. SQL chooses,
+// compares and moves (migrations/000009_archive.sql); here is only how much at a time.
+import { setTimeout as delay } from 'node:timers/promises';
+import { sql } from 'kysely';
+import type { Database } from './database.ts';
+import type { Run, Work } from './maintenance.ts';
+import { sqlstateOf } from './sqlstate.ts';
+
+export type ArchiveOptions = {
+  /** only orders that were created longer ago */
+  readonly olderThanDays: number;
+  /** at most so many orders; default: all */
+  readonly limit?: number | undefined;
+  /** Leaves most of the time to traffic. */
+  readonly isPaced: boolean;
+};
+
+/** Rows are looked at by ids, which ascend with time; both ends are told for each of the ranges that can hold old orders. */
+type Range = { readonly after: string; readonly upTo: string };
+
+type Batch = {
+  readonly last_id: string | null;
+  readonly orders_moved: number;
+  readonly history_moved: number;
+  readonly fills_moved: number;
+  readonly attempts_moved: number;
+  readonly cancels_moved: number;
+  readonly active: number;
+  readonly in_doubt: number;
+  readonly changed_lately: number;
+  readonly locked: number;
+};
+
+const FIRST_SIZE = 100;
+/** Below it a batch costs what it costs to begin one. */
+const MIN_SIZE = 20;
+/** Above it there is nothing to gain, and arrays of ids grow long. */
+const MAX_SIZE = 5_000;
+/** No transaction shall take more than 250 ms: half of that leaves room for a disk that is slow for once. */
+const AIM_MS = 150;
+/** While it runs others wait for the processor and the log: longer is seen in their p99. */
+const PACED_AIM_MS = 30;
+/** Of the time that a batch took: a fifth of the machine's time is taken. */
+const PACED_REST = 4;
+/** Its own statements pass over rows that are locked; what it may wait for is somebody who changes the schema. */
+const LOCK_TIMEOUT = '1s';
+/** Far from any intent: the batch is then tried again smaller. */
+const BATCH_TIMEOUT = '10s';
+const MAX_FAILURES = 5;
+/** serialization_failure, deadlock_detected, lock_not_available, query_canceled: by its timeout */
+const PASSING = new Set(['40001', '40P01', '55P03', '57014']);
+
+export function archive(options: ArchiveOptions): Work {
+  return async (run: Run) => {
+    const { session, progress } = run;
+    const { limit = Number.POSITIVE_INFINITY, isPaced } = options;
+    const counts = {
+      orders: 0,
+      history: 0,
+      fills: 0,
+      attempts: 0,
+      cancels: 0,
+      batches: 0,
+      left_active: 0,
+      left_in_doubt: 0,
+      left_changed_lately: 0,
+      left_locked: 0,
+    };
+    await session.query(`SET lock_timeout = '${LOCK_TIMEOUT}'; SET statement_timeout = '${BATCH_TIMEOUT}'`);
+    const { olderThan, firstMs, ranges } = await whereToLook(run, options.olderThanDays);
+    let size = FIRST_SIZE;
+    for (const { after, upTo } of ranges) {
+      for (let from: string | null = after; from !== null && counts.orders < limit; ) {
+        run.signal.throwIfAborted();
+        const startedMs = performance.now();
+        const moved = await moveBatch(
+          run,
+          { olderThan, after: from, upTo },
+          Math.min(size, limit - counts.orders),
+        );
+        const ms = performance.now() - startedMs;
+        from = moved.batch.last_id;
+        size = sizeAfter(moved.size, moved.batch.orders_moved, ms, isPaced ? PACED_AIM_MS : AIM_MS);
+        addTo(counts, moved.batch);
+        progress({ ...counts }, shareOf(counts.orders / limit, from, firstMs, olderThan));
+        if (isPaced && from !== null) await delay(ms * PACED_REST, undefined, { signal: run.signal });
+      }
+    }
+    return counts;
+  };
+}
+
+/**
+ * Ids of version 7 begin with their time: the old ones lie before the bound, give or take a clock that was a day wrong.
+ * What lies beyond tomorrow's is none of version 7. Another one between the two is found when the bound has come to it.
+ */
+async function whereToLook({ session }: Run, olderThanDays: number) {
+  const { rows } = await session.query<{
+    older_than: Date;
+    first_id: string | null;
+    bound: string;
+    tomorrow: string;
+  }>(
+    `WITH t AS (SELECT clock_timestamp() AS now, clock_timestamp() - make_interval(days => $1) AS older_than)
+    SELECT older_than, (SELECT id FROM orders ORDER BY id LIMIT 1) AS first_id,
+      ${firstIdOf("older_than + interval '1 day'")} AS bound, ${firstIdOf("now + interval '1 day'")} AS tomorrow FROM t`,
+    [olderThanDays],
+  );
+  const [row] = rows;
+  if (row === undefined) throw new Error('the database tells no time');
+  const ranges: readonly Range[] = [
+    { after: '00000000-0000-0000-0000-000000000000', upTo: row.bound },
+    { after: row.tomorrow, upTo: 'ffffffff-ffff-ffff-ffff-ffffffffffff' },
+  ];
+  return { olderThan: row.older_than, firstMs: msOf(row.first_id ?? row.bound), ranges };
+}
+
+/** @param time an expression */
+function firstIdOf(time: string): string {
+  return `(lpad(to_hex((extract(epoch FROM ${time}) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid`;
+}
+
+function msOf(id: string): number {
+  return Number.parseInt(id.replace('-', '').slice(0, 12), 16);
+}
+
+/** By how far the ids are from the oldest to the bound, or by the limit, whichever is reached first. */
+function shareOf(ofLimit: number, last: string | null, firstMs: number, olderThan: Date): number {
+  if (last === null) return 1;
+  const ofTime = (msOf(last) - firstMs) / Math.max(1, olderThan.getTime() - firstMs);
+  return Math.min(1, Math.max(ofLimit, ofTime, 0));
+}
+
+/** One that fails by what passes is tried again smaller, a few times. @returns with the size that it had in the end */
+async function moveBatch(
+  { session, signal }: Run,
+  { olderThan, after, upTo }: Range & { readonly olderThan: Date },
+  size: number,
+): Promise<{ readonly batch: Batch; readonly size: number }> {
+  for (let failures = 0; ; ) {
+    try {
+      const { rows } = await session.query<Batch>('SELECT * FROM archive_batch($1, $2, $3, $4)', [
+        olderThan,
+        after,
+        upTo,
+        size,
+      ]);
+      const [batch] = rows;
+      if (batch === undefined) throw new Error('archive_batch tells nothing');
+      return { batch, size };
+    } catch (error) {
+      failures += 1;
+      if (signal.aborted || failures > MAX_FAILURES || !PASSING.has(sqlstateOf(error) ?? '')) throw error;
+      size = Math.max(1, Math.floor(size / 4));
+      await delay(100 * 2 ** failures, undefined, { signal });
+    }
+  }
+}
+
+/**
+ * How many to look at next: as many as take `aimMs`, by what each cost. One that moved little says little, and what it
+ * looked at may be followed by many that move.
+ */
+export function sizeAfter(size: number, moved: number, ms: number, aimMs: number): number {
+  const isTelling = moved >= size / 2;
+  const fitting = (aimMs * moved) / Math.max(ms, 1);
+  const next = isTelling ? Math.min(fitting, size * 2) : Math.min(size, moved > 0 ? fitting : size);
+  return Math.round(Math.min(MAX_SIZE, Math.max(MIN_SIZE, next)));
+}
+
+function addTo(counts: Record<string, number>, batch: Batch): void {
+  const added = {
+    orders: batch.orders_moved,
+    history: batch.history_moved,
+    fills: batch.fills_moved,
+    attempts: batch.attempts_moved,
+    cancels: batch.cancels_moved,
+    batches: 1,
+    left_active: batch.active,
+    left_in_doubt: batch.in_doubt,
+    left_changed_lately: batch.changed_lately,
+    left_locked: batch.locked,
+  };
+  for (const [name, count] of Object.entries(added)) counts[name] = (counts[name] ?? 0) + count;
+}
+
+export type ArchivePreview = {
+  /** how many orders would move, by the month of their creation, e.g. 2026-05 */
+  readonly months: Readonly<Record<string, number>>;
+  /** how many of that age stay, by why */
+  readonly left: Readonly<Record<string, number>>;
+};
+
+/** Reads only. */
+export async function previewArchive(db: Database, olderThanDays: number): Promise<ArchivePreview> {
+  const { rows } = await sql<{ month: string; kept_for: string | null; orders: number }>`
+    SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM') AS month, kept_for, count(*)::int AS orders
+    FROM archive_candidates WHERE created_at < clock_timestamp() - make_interval(days => ${olderThanDays})
+    GROUP BY 1, 2 ORDER BY 1, 2`.execute(db);
+  const months: Record<string, number> = {};
+  const left: Record<string, number> = {};
+  for (const { month, kept_for, orders } of rows) {
+    if (kept_for === null) months[month] = orders;
+    else left[kept_for] = (left[kept_for] ?? 0) + orders;
+  }
+  return { months, left };
+}
