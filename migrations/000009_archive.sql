@@ -142,7 +142,7 @@ END $$;
 
 -- Moves these orders with their history, fills and attempts, and the cancels that are left without an order, or throws
 -- and moves nothing. Fewer orders than asked for: somebody else holds or has moved the others, or they are in doubt.
-CREATE FUNCTION move_orders(order_ids UUID[], OUT orders_moved INTEGER, OUT history_moved INTEGER,
+CREATE FUNCTION move_orders(wanted UUID[], OUT orders_moved INTEGER, OUT history_moved INTEGER,
   OUT fills_moved INTEGER, OUT attempts_moved INTEGER, OUT cancels_moved INTEGER) LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
@@ -151,7 +151,7 @@ DECLARE
 BEGIN
   -- FOR UPDATE also keeps away whoever would add a fill or an attempt meanwhile.
   ids := ARRAY(
-    SELECT id FROM orders WHERE id = ANY (order_ids) AND status IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED')
+    SELECT id FROM orders WHERE id = ANY (wanted) AND status IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED')
     ORDER BY id FOR UPDATE SKIP LOCKED
   );
   -- In a statement of its own: it sees what was committed before the lock was had.

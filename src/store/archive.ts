@@ -47,6 +47,7 @@ const PACED_REST = 4;
 const LOCK_TIMEOUT = '1s';
 /** Far from any intent: the batch is then tried again smaller. */
 const BATCH_TIMEOUT = '10s';
+const MOVED = ['orders', 'order_status_history', 'order_fills', 'order_attempts', 'cancel_transactions'];
 const MAX_FAILURES = 5;
 /** serialization_failure, deadlock_detected, lock_not_available, query_canceled: by its timeout */
 const PASSING = new Set(['40001', '40P01', '55P03', '57014']);
@@ -68,6 +69,7 @@ export function archive(options: ArchiveOptions): Work {
       left_locked: 0,
     };
     await session.query(`SET lock_timeout = '${LOCK_TIMEOUT}'; SET statement_timeout = '${BATCH_TIMEOUT}'`);
+    await requireColumns(run);
     const { olderThan, firstMs, ranges } = await whereToLook(run, options.olderThanDays);
     let size = FIRST_SIZE;
     for (const { after, upTo } of ranges) {
@@ -89,6 +91,23 @@ export function archive(options: ArchiveOptions): Work {
     }
     return counts;
   };
+}
+
+/** Before anything moves: the batches that have no such row would. */
+async function requireColumns({ session }: Run): Promise<void> {
+  const { rows } = await session.query<{ live: string; name: string }>(
+    `SELECT live, attname AS name FROM unnest($1::text[]) AS live JOIN pg_attribute a ON a.attrelid = live::regclass
+    WHERE attnum > 0 AND NOT attisdropped AND NOT EXISTS (SELECT FROM pg_attribute b
+      WHERE b.attrelid = (live || '_archive')::regclass AND b.attname = a.attname AND b.atttypid = a.atttypid
+        AND NOT b.attisdropped)`,
+    [MOVED],
+  );
+  const [lacking] = rows;
+  if (lacking === undefined) return;
+  const { live, name } = lacking;
+  throw new Error(
+    `${live} has the column ${name}, and ${live}_archive has none of that name and type: nothing is moved before a migration adds it`,
+  );
 }
 
 /**
