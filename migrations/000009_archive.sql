@@ -45,37 +45,37 @@ BEGIN
   END LOOP;
 END $$;
 
--- As before, and cancels. The SETs keep the plan of a first small batch on a young archive (scans of whole months)
--- from being used for the rest of a session: then each batch would cost what all before it have written.
+-- As before, and what is deleted must lie there as it is: as many rows, with the same sum of hashes. It is what compares
+-- the two sides of every move, whoever makes it, and it reads the archive itself for that. All rows of an order leave
+-- together, so the archive is asked by order: once for a dozen rows. Columns are named, those of the live table.
+-- A hash of a row takes each value by its type; one of the row as text would cost ten times as much.
+-- The SETs: a young archive has no statistics, and no batch may cost what all before it have written.
 CREATE OR REPLACE FUNCTION refuse_unarchived_delete() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = pg_catalog, public, pg_temp
   SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-  is_missing BOOLEAN;
-BEGIN
-  CASE TG_TABLE_NAME
-    WHEN 'orders' THEN
-      is_missing := EXISTS (SELECT FROM old_rows o
-        LEFT JOIN orders_archive a ON a.id = o.id AND a.created_at = o.created_at WHERE a.id IS NULL);
-    WHEN 'order_status_history' THEN
-      is_missing := EXISTS (SELECT FROM old_rows o LEFT JOIN orders x ON x.id = o.order_id
-        LEFT JOIN order_status_history_archive a
-          ON a.order_id = o.order_id AND a.seq = o.seq AND a.order_created_at = x.created_at WHERE a.seq IS NULL);
-    WHEN 'order_fills' THEN
-      is_missing := EXISTS (SELECT FROM old_rows o LEFT JOIN orders x ON x.id = o.order_id
-        LEFT JOIN order_fills_archive a ON a.id = o.id AND a.order_created_at = x.created_at WHERE a.id IS NULL);
-    WHEN 'order_attempts' THEN
-      is_missing := EXISTS (SELECT FROM old_rows o LEFT JOIN orders x ON x.id = o.order_id
-        LEFT JOIN order_attempts_archive a
-          ON a.order_id = o.order_id AND a.attempt = o.attempt AND a.order_created_at = x.created_at
-        WHERE a.attempt IS NULL);
+  columns TEXT;
+  kept TEXT := CASE TG_TABLE_NAME
+    WHEN 'orders' THEN 'old_rows o JOIN orders_archive a ON a.id = o.id AND a.created_at = o.created_at'
     WHEN 'cancel_transactions' THEN
-      is_missing := EXISTS (SELECT FROM old_rows o LEFT JOIN cancel_transactions_archive a
-        ON a.tx_hash = o.tx_hash AND a.created_at = o.created_at WHERE a.tx_hash IS NULL);
-  END CASE;
-  IF is_missing THEN
+      'old_rows o JOIN cancel_transactions_archive a ON a.tx_hash = o.tx_hash AND a.created_at = o.created_at'
+    ELSE format('(SELECT DISTINCT order_id FROM old_rows) AS d JOIN orders x ON x.id = d.order_id
+      JOIN %I a ON a.order_id = x.id AND a.order_created_at = x.created_at', TG_TABLE_NAME || '_archive')
+  END;
+  sides RECORD;
+BEGIN
+  IF NOT EXISTS (SELECT FROM old_rows) THEN RETURN NULL; END IF;
+  SELECT string_agg('a.' || quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+    WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
+  EXECUTE format('SELECT g.count AS gone, k.count AS kept, g.sum AS gone_sum, k.sum AS kept_sum FROM
+      (SELECT count(*), sum(hash_record_extended(ROW(%1$s), 0)) FROM old_rows a) g,
+      (SELECT count(*), sum(hash_record_extended(ROW(%1$s), 0)) FROM %2$s) k', columns, kept) INTO sides;
+  IF sides.kept < sides.gone THEN
     RAISE EXCEPTION '% is append-only: rows leave it into the archive', TG_TABLE_NAME
-      USING ERRCODE = 'insufficient_privilege';
+      USING ERRCODE = 'insufficient_privilege', DETAIL = format('%s of %s rows are there.', sides.kept, sides.gone);
+  ELSIF sides.kept <> sides.gone OR sides.kept_sum <> sides.gone_sum THEN
+    RAISE EXCEPTION '%: % rows with checksum % are not % rows with checksum % in the archive: nothing is moved',
+      TG_TABLE_NAME, sides.gone, sides.gone_sum, sides.kept, sides.kept_sum USING ERRCODE = 'data_exception';
   END IF;
   RETURN NULL;
 END $$;
@@ -107,37 +107,30 @@ CREATE VIEW archive_candidates AS
 
 -- Moving -----------------------------------------------------------------------------------------------------------
 
--- Moves the rows of one table that `chosen` chooses by the ids $1, in one statement, and compares what was deleted with what was
--- stored: how many rows, and the sum of their hashes. Columns are named, those of the live table: one that the archive
--- lacks is an error, and never a value in the wrong place.
--- A hash of a row, which takes each value by its type, costs a tenth of one of its text.
+-- Moves the rows of one table that `chosen` chooses by the ids $1, in one statement: what is deleted is what is stored.
+-- refuse_unarchived_delete compares the two. Columns are named, those of the live table: one that the archive lacks is an
+-- error, and never a value in the wrong place.
 CREATE FUNCTION move_rows(live TEXT, chosen TEXT, sorted TEXT, ids UUID[], has_month_of_order BOOLEAN)
   RETURNS INTEGER LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   columns TEXT;
-  removed RECORD;
+  moved INTEGER;
 BEGIN
   SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
     WHERE attrelid = live::regclass AND attnum > 0 AND NOT attisdropped;
   EXECUTE format(
     CASE WHEN has_month_of_order THEN
-      'WITH gone AS (DELETE FROM %1$I WHERE %2$s RETURNING %3$s),
-      kept AS (INSERT INTO %4$I (%3$s, order_created_at)
-        SELECT %5$s, o.created_at FROM gone g JOIN orders o ON o.id = g.order_id ORDER BY %6$s RETURNING %3$s)'
+      'WITH gone AS (DELETE FROM %1$I WHERE %2$s RETURNING %3$s)
+      INSERT INTO %4$I (%3$s, order_created_at)
+        SELECT %5$s, o.created_at FROM gone g JOIN orders o ON o.id = g.order_id ORDER BY %6$s'
     ELSE
-      'WITH gone AS (DELETE FROM %1$I WHERE %2$s RETURNING %3$s),
-      kept AS (INSERT INTO %4$I (%3$s) SELECT %5$s FROM gone g ORDER BY %6$s RETURNING %3$s)'
-    END || '
-      SELECT g.count AS gone, k.count AS kept, g.sum AS gone_sum, k.sum AS kept_sum FROM
-        (SELECT count(*), sum(hash_record_extended(ROW(%3$s), 0)) FROM gone) g,
-        (SELECT count(*), sum(hash_record_extended(ROW(%3$s), 0)) FROM kept) k',
+      'WITH gone AS (DELETE FROM %1$I WHERE %2$s RETURNING %3$s)
+      INSERT INTO %4$I (%3$s) SELECT %5$s FROM gone g ORDER BY %6$s'
+    END,
     live, chosen, columns, live || '_archive', 'g.' || replace(columns, ', ', ', g.'), sorted
-  ) INTO removed USING ids;
-  IF removed.gone <> removed.kept OR removed.gone_sum IS DISTINCT FROM removed.kept_sum THEN
-    RAISE EXCEPTION '% rows leave % with checksum %, % arrive in its archive with %: nothing is moved',
-      removed.gone, live, removed.gone_sum, removed.kept, removed.kept_sum USING ERRCODE = 'data_exception';
-  END IF;
-  RETURN removed.gone;
+  ) USING ids;
+  GET DIAGNOSTICS moved = ROW_COUNT;
+  RETURN moved;
 END $$;
 
 -- Moves these orders with their history, fills and attempts, and the cancels that are left without an order, or throws
