@@ -1,9 +1,8 @@
 // Old orders, what is in the tables of record and their archives together, and runs of the archive.
-import { type Insertable, sql } from 'kysely';
+import { sql } from 'kysely';
 import { type ArchiveOptions, archive } from '../../src/store/archive.ts';
 import type { Database } from '../../src/store/database.ts';
 import { type RunOptions, runTask } from '../../src/store/maintenance.ts';
-import type { Orders } from '../../src/store/schema.ts';
 import type { TestDatabase } from '../support/databases.ts';
 import { insertRow } from './builders.ts';
 
@@ -33,7 +32,7 @@ export async function age(
 }
 
 /** A final one by itself, 100 days old. */
-export async function oldOrder(db: Database, changes: Partial<Insertable<Orders>> = {}) {
+export async function oldOrder(db: Database, changes: NonNullable<Parameters<typeof insertRow>[1]> = {}) {
   const order = await insertRow(db, { status: 'FILLED', ...changes });
   await age(db, [order]);
   return order;
