@@ -14,6 +14,8 @@ export type ArchiveOptions = {
   readonly limit?: number | undefined;
   /** Leaves most of the time to traffic. */
   readonly isPaced: boolean;
+  /** Told of every transaction, with its round trip. */
+  readonly onBatch?: (ms: number) => void;
 };
 
 /** Rows are looked at by ids, which ascend with time; both ends are told for each of the ranges that can hold old orders. */
@@ -82,6 +84,7 @@ export function archive(options: ArchiveOptions): Work {
           Math.min(size, limit - counts.orders),
         );
         const ms = performance.now() - startedMs;
+        options.onBatch?.(ms);
         from = moved.batch.last_id;
         size = sizeAfter(moved.size, moved.batch.orders_moved, ms, isPaced ? PACED_AIM_MS : AIM_MS);
         addTo(counts, moved.batch);
