@@ -130,6 +130,7 @@ async function run(db: Database, url: string, isPaced: boolean, signal: AbortSig
   const work = archive({
     olderThanDays: OLDER_THAN_DAYS,
     isPaced,
+    url,
     onBatch: (ms) => void transactions.push(ms),
   });
   const startedMs = performance.now();

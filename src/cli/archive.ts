@@ -23,8 +23,14 @@ export async function runArchive({
   ...upkeep
 }: ArchiveCommand): Promise<number> {
   if (dryRun) return preview(olderThan, upkeep.json);
+  const { secrets } = readConfig(process.env);
   return runUpkeepCommand('archive', upkeep, (config) =>
-    archive({ olderThanDays: olderThan ?? config.ARCHIVE_AFTER_DAYS, limit, isPaced: !fast }),
+    archive({
+      olderThanDays: olderThan ?? config.ARCHIVE_AFTER_DAYS,
+      limit,
+      isPaced: !fast,
+      url: secrets.databaseDirectUrl,
+    }),
   );
 }
 

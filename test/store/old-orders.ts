@@ -82,7 +82,7 @@ export function runArchive(
   const { signal } = new AbortController();
   return runTask(
     { db, url, task: 'archive', startedBy: 'test', signal, ...run },
-    archive({ olderThanDays: 1, isPaced: false, ...options }),
+    archive({ olderThanDays: 1, isPaced: false, url, ...options }),
   );
 }
 
