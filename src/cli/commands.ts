@@ -124,7 +124,7 @@ export async function runOrders({ tenant, active, json, ...filter }: OrdersOptio
       short(order.price),
       short(order.filled_size),
       order.status,
-      order.status_reason ?? '',
+      `${order.status_reason ?? ''}${order.archived_at === null ? '' : ' (archived)'}`.trim(),
     ]);
     const head = [
       'created',

@@ -1,10 +1,20 @@
 // The words of the maintenance commands: for people, and for cron where no maintenance process runs.
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { UpkeepTask } from '../core/upkeep.ts';
 import { wholeNumber } from './whole-number.ts';
 
 const STATUS =
   'Status 0: done. 75: another process is at it. 1: failed. 130: interrupted. Quiet for cron, unless --verbose.';
+
+const MAX_DAYS = 36_500;
+
+/** `90d`, or the number alone */
+function days(value: string): number {
+  const number = Number(/^(\d{1,6})d?$/.exec(value)?.[1]);
+  if (!(number >= 1 && number <= MAX_DAYS))
+    throw new InvalidArgumentError(`must be a number of days from 1d to ${MAX_DAYS}d, such as 90d`);
+  return number;
+}
 
 export function registerUpkeep(program: Command): void {
   const task = (name: UpkeepTask, description: string, examples: string) =>
@@ -21,6 +31,24 @@ export function registerUpkeep(program: Command): void {
           verbose,
         });
       });
+
+  program
+    .command('archive')
+    .description('move old final orders, with all that is known of them, into the archive')
+    .option('--older-than <days>', 'created longer ago than this (default: ARCHIVE_AFTER_DAYS)', days)
+    .option('--limit <n>', 'at most so many orders (default: all)', wholeNumber(1))
+    .option('--fast', 'as fast as it goes: traffic waits for it now and then', false)
+    .option('--dry-run', 'only say what would move, by month; writes nothing', false)
+    .option('--if-due', 'only when the schedule has had a tick since it was last done', false)
+    .option('--json', 'what was done as one JSON object', false)
+    .addHelpText(
+      'after',
+      `\nExamples:\n  npx router archive --dry-run\n  npx router archive --older-than 30d --limit 100000 --verbose\n  npx router archive --if-due           # from cron\n\nA run may be broken off at any time; the next one goes on. ${STATUS}`,
+    )
+    .action(async (options) => {
+      const verbose = program.opts()['verbose'] === true;
+      process.exitCode = await (await import('./archive.ts')).runArchive({ ...options, verbose });
+    });
 
   task(
     'vacuum',

@@ -4,7 +4,7 @@ import { averageFillPrice } from '../core/average-fill-price.ts';
 import { isFinal } from '../core/status.ts';
 import type { OrderStory, ToldOrder } from '../store/order-story.ts';
 import { explain } from './explain.ts';
-import { short, table } from './output.ts';
+import { short, table, time } from './output.ts';
 import { tablesOf } from './story-tables.ts';
 
 /** Undefined while the order is not final and its history leads to it. */
@@ -19,6 +19,7 @@ export function storyAsJson(story: ToldOrder): object {
   const proof = proofOf(story);
   return {
     order: story.order,
+    archived_at: story.archivedAt ?? null,
     attempts: story.attempts.map((attempt) => ({
       ...attempt,
       tx_bytes: attempt.tx_bytes.toString('base64'),
@@ -48,6 +49,7 @@ export function storyAsText(story: ToldOrder): string {
     `proof    ${verdict}`,
     `ids      row ${order.id}, venue order ${order.order_id ?? '-'}, dydx client id ${order.dydx_client_id ?? '-'}`,
   ];
+  if (story.archivedAt !== undefined) parts.push(`archived ${time(story.archivedAt)}`);
   if (order.error_message !== null)
     parts.push(`error    ${order.error_message} (retries: ${order.retry_count})`);
   if (fills.length > 0) parts.push(`fills    ${fills.length}, average_fill_price ${averageFillPrice(fills)}`);

@@ -58,6 +58,8 @@ export type Report = {
   readonly fills: readonly Fill[];
   /** every order that the fills name, and every order that may have to be settled */
   readonly orders: readonly OrderFacts[];
+  /** ids of the archived orders that fills name, by the venue's: they take none any more */
+  readonly archived?: ReadonlyMap<string, string>;
   /** fills at or below it are older than this database's first order on the subaccount */
   readonly startHeight: number;
   /** all fills up to this block are booked or in this report; undefined: unknown, nothing is settled */
@@ -73,6 +75,8 @@ export type Reconciled = {
   readonly incidents: readonly Incident[];
 };
 
+const ARCHIVED = 'its order is archived';
+
 export function reconcile(report: Report): Reconciled {
   const current = new Map(report.orders.map((order) => [order.orderUuid, order]));
   const steps = new Map<string, number>();
@@ -81,6 +85,13 @@ export function reconcile(report: Report): Reconciled {
   const incidents: Incident[] = [];
   for (const fill of report.fills) {
     const order = fill.orderUuid === undefined ? undefined : current.get(fill.orderUuid);
+    const archivedId = fill.orderUuid === undefined ? undefined : report.archived?.get(fill.orderUuid);
+    if (order === undefined && archivedId !== undefined) {
+      unexplained.push({ fill, reason: ARCHIVED });
+      const details = { reason: ARCHIVED, fill };
+      incidents.push({ kind: 'late_fill', subject: fill.id, orderId: archivedId, details });
+      continue;
+    }
     const doubt = whyNotOurs(fill, order);
     if (order === undefined || doubt !== undefined) {
       if (order !== undefined || fill.height > report.startHeight) {

@@ -1,71 +1,84 @@
 // One order and all that is known of it: attempts, fills, history, in one snapshot.
-import { sql, type Transaction } from 'kysely';
+import { type Selectable, sql, type Transaction } from 'kysely';
+import { findArchived } from './archived-story.ts';
 import type { Database } from './database.ts';
-import type { DB } from './schema.ts';
+import type { DB, OrderAttempts, OrderFills, OrderStatusHistory, Orders } from './schema.ts';
 
 /** The source's "Get Order Status with History"; undefined when there is none. */
 export async function orderWithHistory(db: Database, id: string) {
   return inSnapshot(db, async (trx) => {
     const order = await trx.selectFrom('orders').selectAll().where('id', '=', id).executeTakeFirst();
-    return order === undefined ? undefined : { order, history: await historyOf(trx, id) };
+    if (order !== undefined) return { order, history: await historyOf(trx, id) };
+    const archived = await findArchived(trx, id);
+    return archived === undefined ? undefined : { order: archived.order, history: archived.history };
   });
 }
 
-/** The order with everything that is known of it; undefined when there is none. */
-export async function findOrder(db: Database, tenantId: string, clientId: string) {
+/** The order with everything that is known of it, from the archive if it is there; undefined when there is none. */
+export async function findOrder(
+  db: Database,
+  tenantId: string,
+  clientId: string,
+): Promise<ToldOrder | undefined> {
   return inSnapshot(db, async (trx) => {
-    const order = await trx
-      .selectFrom('order_keys as k')
-      // A key may name any order: whose it is, the order says.
-      .innerJoin('orders as o', (join) =>
-        join
-          .onRef('o.id', '=', 'k.order_id')
-          .onRef('o.tenant_id', '=', 'k.tenant_id')
-          .onRef('o.client_id', '=', 'k.client_id'),
-      )
-      .selectAll('o')
-      .where('k.tenant_id', '=', tenantId)
-      .where('k.client_id', '=', clientId)
+    const key = await trx
+      .selectFrom('order_keys')
+      .select('order_id')
+      .where('tenant_id', '=', tenantId)
+      .where('client_id', '=', clientId)
       .executeTakeFirst();
-    if (order === undefined) return undefined;
-    const { id } = order;
-    return {
-      order,
-      attempts: await trx
-        .selectFrom('order_attempts')
-        .selectAll()
-        .where('order_id', '=', id)
-        .orderBy('attempt')
-        .execute(),
-      fills: await trx
-        .selectFrom('order_fills')
-        .selectAll()
-        .where('order_id', '=', id)
-        .orderBy('height')
-        .execute(),
-      history: await historyOf(trx, id),
-      cancels: await cancelsOf(trx, id),
-    };
+    const id = key?.order_id;
+    if (id == null) return undefined;
+    const story = (await findLive(trx, id)) ?? (await findArchived(trx, id));
+    // A key may name any order: whose it is, the order says.
+    if (story?.order.tenant_id !== tenantId || story.order.client_id !== clientId) return undefined;
+    return { ...story, cancels: await cancelsOf(trx, id) };
   });
 }
 
-/** Without the signed bytes: they are as good as a cancel to whoever can read them. */
+async function findLive(trx: Transaction<DB>, id: string): Promise<OrderStory | undefined> {
+  const order = await trx.selectFrom('orders').selectAll().where('id', '=', id).executeTakeFirst();
+  if (order === undefined) return undefined;
+  return {
+    order,
+    attempts: await trx
+      .selectFrom('order_attempts')
+      .selectAll()
+      .where('order_id', '=', id)
+      .orderBy('attempt')
+      .execute(),
+    fills: await trx
+      .selectFrom('order_fills')
+      .selectAll()
+      .where('order_id', '=', id)
+      .orderBy('height')
+      .execute(),
+    history: await historyOf(trx, id),
+  };
+}
+
+const CANCEL_COLUMNS = [
+  'tx_hash',
+  'good_til_block',
+  'nonce',
+  'outcome',
+  'codespace',
+  'code',
+  'log',
+  'created_at',
+  'answered_at',
+] as const;
+
+/** Without the signed bytes: they are as good as a cancel to whoever can read them. Archived with the last of its orders. */
 function cancelsOf(trx: Transaction<DB>, id: string) {
-  return trx
-    .selectFrom('cancel_transactions')
-    .select([
-      'tx_hash',
-      'good_til_block',
-      'nonce',
-      'outcome',
-      'codespace',
-      'code',
-      'log',
-      'created_at',
-      'answered_at',
-    ])
-    .select((eb) => eb.fn<number>('cardinality', ['order_ids']).as('orders'))
-    .where('order_ids', '@>', sql<string[]>`ARRAY[${id}]::uuid[]`)
+  const from = (table: 'cancel_transactions' | 'cancel_transactions_archive') =>
+    trx
+      .selectFrom(table)
+      .select(CANCEL_COLUMNS)
+      .select((eb) => eb.fn<number>('cardinality', ['order_ids']).as('orders'))
+      .where('order_ids', '@>', sql<string[]>`ARRAY[${id}]::uuid[]`);
+  return from('cancel_transactions')
+    .unionAll(from('cancel_transactions_archive'))
     .orderBy('created_at')
     .execute();
 }
@@ -88,10 +101,17 @@ function inSnapshot<Result>(db: Database, work: (trx: Transaction<DB>) => Promis
   return db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(work);
 }
 
-/** With the cancels that were sent for it. */
-export type ToldOrder = NonNullable<Awaited<ReturnType<typeof findOrder>>>;
 /** What its proof is made of. */
-export type OrderStory = Omit<ToldOrder, 'cancels'>;
+export type OrderStory = {
+  readonly order: Selectable<Orders>;
+  readonly attempts: readonly Selectable<OrderAttempts>[];
+  readonly fills: readonly Selectable<OrderFills>[];
+  readonly history: readonly Selectable<OrderStatusHistory>[];
+  /** absent: it is not in the archive */
+  readonly archivedAt?: Date;
+};
+/** With the cancels that were sent for it. */
+export type ToldOrder = OrderStory & { readonly cancels: Awaited<ReturnType<typeof cancelsOf>> };
 
 const EVIDENCE_PAGE = 500;
 

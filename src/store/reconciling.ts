@@ -49,7 +49,8 @@ export async function bookReport(
     const report = isShifted ? { ...read, ...placeOf(read.cursor), height: undefined } : read;
     const orders = await lockOrders(trx, report, fills, marginBlocks);
     const { startHeight } = report.cursor;
-    const result = reconcile({ fills, orders, startHeight, height: report.height, marginBlocks });
+    const archived = await findArchived(trx, report, fills, orders);
+    const result = reconcile({ fills, orders, archived, startHeight, height: report.height, marginBlocks });
     await insertFills(trx, result, report.cursor);
     await movePositions(trx, result, report.cursor);
     await applyBookings(trx, result);
@@ -121,6 +122,24 @@ async function lockOrders(
     ) r ON true
     WHERE o.id = ANY(${locked}::uuid[]) ORDER BY o.id`.execute(trx);
   return rows.map(factsOf);
+}
+
+/** Those that the fills name and that are not among the live ones. */
+async function findArchived(
+  trx: Transaction<DB>,
+  { cursor }: VenueReport,
+  fills: readonly Fill[],
+  orders: readonly OrderFacts[],
+): Promise<ReadonlyMap<string, string>> {
+  const live = new Set(orders.map(({ orderUuid }) => orderUuid));
+  const uuids = fills.flatMap(({ orderUuid }) =>
+    orderUuid === undefined || live.has(orderUuid) ? [] : [orderUuid],
+  );
+  if (uuids.length === 0) return new Map();
+  const { rows } = await sql<{ id: string; order_id: string }>`
+    SELECT id, order_id FROM orders_archive WHERE order_id = ANY(${uuids}::varchar[]) AND owner = ${cursor.owner}
+      AND subaccount_number = ${cursor.subaccountNumber}`.execute(trx);
+  return new Map(rows.map((row) => [row.order_id, row.id]));
 }
 
 type FactsRow = {

@@ -158,6 +158,7 @@ const WORKER: Grants = {
     ]),
   ],
   cancel_transactions: ['SELECT', 'INSERT', of('UPDATE', ANSWER_COLUMNS)],
+  cancel_transactions_archive: READ,
   order_fills: ['SELECT', 'INSERT'],
   order_status_history: READ,
   unexplained_fills: ['SELECT', 'INSERT'],
@@ -200,6 +201,7 @@ export const GRANTS = {
     ],
     order_attempts: [of('SELECT', ATTEMPT_COLUMNS_WITHOUT_BYTES)],
     cancel_transactions: [of('SELECT', CANCEL_COLUMNS_WITHOUT_BYTES)],
+    cancel_transactions_archive: [of('SELECT', [...CANCEL_COLUMNS_WITHOUT_BYTES, 'archived_at'])],
     controls: ['SELECT', 'INSERT', 'UPDATE'],
     control_changes: READ,
     order_fills: READ,
@@ -221,6 +223,7 @@ export const GRANTS = {
     queue_heartbeats: ['SELECT', 'INSERT', 'UPDATE'],
     orders: READ,
     orders_archive: READ,
+    archive_candidates: READ,
     fleet_figures: READ,
   },
   /** The queue, and nothing else. */
@@ -241,7 +244,9 @@ export const QUEUE_USERS: readonly Role[] = [
  */
 export const OURS = {
   relations: [
+    'archive_candidates',
     'cancel_transactions',
+    'cancel_transactions_archive',
     'control_changes',
     'controls',
     'due_orders',
@@ -275,10 +280,13 @@ export const OURS = {
     'unexplained_orders',
   ],
   routines: [
+    'archive_batch',
     'archive_orders',
     'check_order_update',
     'make_archive_month',
     'prune_records',
+    'move_orders',
+    'move_rows',
     'record_control_change',
     'record_order_change',
     'record_order_creation',
@@ -307,6 +315,10 @@ export const EXECUTES = [
   { role: 'cryptopulse_worker', signature: 'take_nonces(character varying, bigint, integer, boolean)' },
   { role: 'cryptopulse_maintenance', signature: 'archive_orders(uuid[])' },
   { role: 'cryptopulse_maintenance', signature: 'prune_records(text, integer, integer)' },
+  {
+    role: 'cryptopulse_maintenance',
+    signature: 'archive_batch(timestamp with time zone, uuid, uuid, integer)',
+  },
 ] as const satisfies readonly { readonly role: Role; readonly signature: string }[];
 
 /** The setting that names the tenant of a transaction; unset it is null, after SET LOCAL it is empty. */
@@ -322,6 +334,7 @@ export const TENANT_ROWS = {
   order_keys: IS_TENANT,
   intent_rejections: IS_TENANT,
   cancel_transactions: IS_TENANT,
+  cancel_transactions_archive: IS_TENANT,
   controls: IS_TENANT,
   control_changes: IS_TENANT,
   order_attempts: ofOrder('order_attempts', 'orders'),

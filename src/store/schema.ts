@@ -43,11 +43,34 @@ export type TimeInForce = "FOK" | "GTT" | "IOC";
 
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
+export interface ArchiveCandidates {
+  created_at: Timestamp | null;
+  id: string | null;
+  kept_for: string | null;
+}
+
 export interface CancelTransactions {
   answered_at: Timestamp | null;
   code: Int8 | null;
   codespace: string | null;
   created_at: Generated<Timestamp>;
+  good_til_block: number | null;
+  log: string | null;
+  nonce: Int8 | null;
+  order_ids: string[];
+  outcome: string | null;
+  owner: string;
+  tenant_id: string;
+  tx_bytes: Buffer;
+  tx_hash: string;
+}
+
+export interface CancelTransactionsArchive {
+  answered_at: Timestamp | null;
+  archived_at: Generated<Timestamp>;
+  code: Int8 | null;
+  codespace: string | null;
+  created_at: Timestamp;
   good_til_block: number | null;
   log: string | null;
   nonce: Int8 | null;
@@ -469,7 +492,9 @@ export interface UnexplainedOrders {
 }
 
 export interface DB {
+  archive_candidates: ArchiveCandidates;
   cancel_transactions: CancelTransactions;
+  cancel_transactions_archive: CancelTransactionsArchive;
   control_changes: ControlChanges;
   controls: Controls;
   due_orders: DueOrders;

@@ -1,0 +1,201 @@
+-- The archive compares what leaves with what arrives, chooses by itself what is old and at rest, and takes cancel
+-- transactions along with their orders.
+
+-- Cancel transactions ----------------------------------------------------------------------------------------------
+
+-- By month of the cancel: it may be for orders of several months. Found by its orders, as the live ones are.
+CREATE TABLE cancel_transactions_archive (LIKE cancel_transactions, archived_at TIMESTAMPTZ NOT NULL DEFAULT now())
+  PARTITION BY RANGE (created_at);
+ALTER TABLE cancel_transactions_archive ADD PRIMARY KEY (tx_hash, created_at);
+CREATE INDEX idx_cancel_transactions_archive_order_ids ON cancel_transactions_archive USING gin (order_ids);
+CREATE TRIGGER refuse_change BEFORE UPDATE OR DELETE ON cancel_transactions_archive
+  FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON cancel_transactions_archive
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+ALTER TABLE cancel_transactions_archive ENABLE ROW LEVEL SECURITY;
+
+DROP TRIGGER refuse_change ON cancel_transactions;
+CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON cancel_transactions
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER refuse_unarchived_delete AFTER DELETE ON cancel_transactions REFERENCING OLD TABLE AS old_rows
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_unarchived_delete();
+
+-- As before, with the table of cancels. Months that were made before it get it when they are next written to.
+CREATE OR REPLACE FUNCTION make_archive_month(at TIMESTAMPTZ) RETURNS void LANGUAGE plpgsql
+  SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  month TIMESTAMP := date_trunc('month', at AT TIME ZONE 'UTC');
+  suffix TEXT := '_archive_' || to_char(month, 'YYYY_MM');
+  parent TEXT;
+BEGIN
+  -- The table of orders is made last: when it is there, all are, but for that of cancels in a month from before.
+  IF to_regclass('public.orders' || suffix) IS NOT NULL AND to_regclass('public.cancel_transactions' || suffix) IS NOT NULL
+  THEN RETURN; END IF;
+  PERFORM pg_advisory_xact_lock(hashtext('make_archive_month'));
+  FOREACH parent IN ARRAY
+    ARRAY['order_status_history', 'order_fills', 'order_attempts', 'cancel_transactions', 'orders']
+  LOOP
+    CONTINUE WHEN to_regclass('public.' || parent || suffix) IS NOT NULL;
+    EXECUTE format('CREATE TABLE public.%I (LIKE public.%I)', parent || suffix, parent || '_archive');
+    EXECUTE format('ALTER TABLE public.%I ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',
+      parent || '_archive', parent || suffix, month::text || '+00', (month + interval '1 month')::text || '+00');
+    -- Statement triggers are not inherited.
+    EXECUTE format('CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON public.%I FOR EACH STATEMENT
+      EXECUTE FUNCTION public.refuse_change()', parent || suffix);
+  END LOOP;
+END $$;
+
+-- As before, and what is deleted must lie there as it is: as many rows, with the same sum of hashes. It is what compares
+-- the two sides of every move, whoever makes it, and it reads the archive itself for that. All rows of an order leave
+-- together, so the archive is asked by order: once for a dozen rows. Columns are named, those of the live table.
+-- A hash of a row takes each value by its type; one of the row as text would cost ten times as much.
+-- The SETs: a young archive has no statistics, and no batch may cost what all before it have written.
+CREATE OR REPLACE FUNCTION refuse_unarchived_delete() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, public, pg_temp
+  SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  columns TEXT;
+  kept TEXT := CASE TG_TABLE_NAME
+    WHEN 'orders' THEN 'old_rows o JOIN orders_archive a ON a.id = o.id AND a.created_at = o.created_at'
+    WHEN 'cancel_transactions' THEN
+      'old_rows o JOIN cancel_transactions_archive a ON a.tx_hash = o.tx_hash AND a.created_at = o.created_at'
+    ELSE format('(SELECT DISTINCT order_id FROM old_rows) AS d JOIN orders x ON x.id = d.order_id
+      JOIN %I a ON a.order_id = x.id AND a.order_created_at = x.created_at', TG_TABLE_NAME || '_archive')
+  END;
+  sides RECORD;
+BEGIN
+  IF NOT EXISTS (SELECT FROM old_rows) THEN RETURN NULL; END IF;
+  SELECT string_agg('a.' || quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+    WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
+  EXECUTE format('SELECT g.count AS gone, k.count AS kept, g.sum AS gone_sum, k.sum AS kept_sum FROM
+      (SELECT count(*), sum(hash_record_extended(ROW(%1$s), 0)) FROM old_rows a) g,
+      (SELECT count(*), sum(hash_record_extended(ROW(%1$s), 0)) FROM %2$s) k', columns, kept) INTO sides;
+  IF sides.kept < sides.gone THEN
+    RAISE EXCEPTION '% is append-only: rows leave it into the archive', TG_TABLE_NAME
+      USING ERRCODE = 'insufficient_privilege', DETAIL = format('%s of %s rows are there.', sides.kept, sides.gone);
+  ELSIF sides.kept <> sides.gone OR sides.kept_sum <> sides.gone_sum THEN
+    RAISE EXCEPTION '%: % rows with checksum % are not % rows with checksum % in the archive: nothing is moved',
+      TG_TABLE_NAME, sides.gone, sides.gone_sum, sides.kept, sides.kept_sum USING ERRCODE = 'data_exception';
+  END IF;
+  RETURN NULL;
+END $$;
+
+-- RESTRICT asks whether a part is left; the default asks besides whether the order has come back meanwhile, which for
+-- each of the three costs as much again: a tenth of all that archiving costs.
+ALTER TABLE order_attempts DROP CONSTRAINT order_attempts_order_id_fkey,
+  ADD CONSTRAINT order_attempts_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE RESTRICT;
+ALTER TABLE order_fills DROP CONSTRAINT order_fills_order_id_fkey,
+  ADD CONSTRAINT order_fills_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE RESTRICT;
+ALTER TABLE order_status_history DROP CONSTRAINT order_status_history_order_id_fkey,
+  ADD CONSTRAINT order_status_history_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE RESTRICT;
+
+-- Choosing ---------------------------------------------------------------------------------------------------------
+
+-- Why an order stays, whatever its age; null: it may go. Its end is proven, so what an attempt's answer left in doubt
+-- is settled. In doubt is still: a nonce of its own or of its cancels that may reach the chain, and what a person has
+-- not dealt with. What was changed within a day may have a late fill that does not come alone.
+CREATE VIEW archive_candidates AS
+  SELECT o.id, o.created_at, CASE
+      WHEN o.status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED') OR o.next_wake_at IS NOT NULL THEN 'active'
+      WHEN EXISTS (SELECT FROM incidents i WHERE i.order_id = o.id AND i.closed_at IS NULL)
+        OR (o.nonce IS NOT NULL AND EXISTS (SELECT FROM nonces_in_doubt d WHERE d.owner = o.owner AND (d.nonce = o.nonce
+          OR (o.cancel_count > 0 AND EXISTS (
+            SELECT FROM cancel_transactions c WHERE c.order_ids @> ARRAY[o.id] AND c.nonce = d.nonce))))) THEN 'in_doubt'
+      WHEN o.updated_at > statement_timestamp() - interval '1 day' THEN 'changed_lately'
+    END AS kept_for
+  FROM orders o;
+
+-- Moving -----------------------------------------------------------------------------------------------------------
+
+-- Moves the rows of one table that `chosen` chooses by the ids $1, in one statement: what is deleted is what is stored.
+-- refuse_unarchived_delete compares the two. Columns are named, those of the live table: one that the archive lacks is an
+-- error, and never a value in the wrong place.
+CREATE FUNCTION move_rows(live TEXT, chosen TEXT, sorted TEXT, ids UUID[], has_month_of_order BOOLEAN)
+  RETURNS INTEGER LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  columns TEXT;
+  moved INTEGER;
+BEGIN
+  SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
+    WHERE attrelid = live::regclass AND attnum > 0 AND NOT attisdropped;
+  EXECUTE format(
+    CASE WHEN has_month_of_order THEN
+      'WITH gone AS (DELETE FROM %1$I WHERE %2$s RETURNING %3$s)
+      INSERT INTO %4$I (%3$s, order_created_at)
+        SELECT %5$s, o.created_at FROM gone g JOIN orders o ON o.id = g.order_id ORDER BY %6$s'
+    ELSE
+      'WITH gone AS (DELETE FROM %1$I WHERE %2$s RETURNING %3$s)
+      INSERT INTO %4$I (%3$s) SELECT %5$s FROM gone g ORDER BY %6$s'
+    END,
+    live, chosen, columns, live || '_archive', 'g.' || replace(columns, ', ', ', g.'), sorted
+  ) USING ids;
+  GET DIAGNOSTICS moved = ROW_COUNT;
+  RETURN moved;
+END $$;
+
+-- Moves these orders with their history, fills and attempts, and the cancels that are left without an order, or throws
+-- and moves nothing. Fewer orders than asked for: somebody else holds or has moved the others, or they are in doubt.
+CREATE FUNCTION move_orders(wanted UUID[], OUT orders_moved INTEGER, OUT history_moved INTEGER,
+  OUT fills_moved INTEGER, OUT attempts_moved INTEGER, OUT cancels_moved INTEGER) LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  ids UUID[];
+  cancelled UUID[];
+BEGIN
+  -- FOR UPDATE also keeps away whoever would add a fill or an attempt meanwhile.
+  ids := ARRAY(
+    SELECT id FROM orders WHERE id = ANY (wanted) AND status IN ('FILLED', 'CANCELLED', 'REJECTED', 'EXPIRED')
+    ORDER BY id FOR UPDATE SKIP LOCKED
+  );
+  -- In a statement of its own: it sees what was committed before the lock was had.
+  ids := ARRAY(SELECT id FROM archive_candidates WHERE id = ANY (ids) AND coalesce(kept_for, '') NOT IN ('active', 'in_doubt')
+    ORDER BY id);
+  PERFORM make_archive_month(month)
+    FROM (SELECT DISTINCT date_trunc('month', created_at, 'UTC') AS month FROM orders WHERE id = ANY (ids)) AS months;
+  cancelled := ARRAY(SELECT id FROM orders WHERE id = ANY (ids) AND cancel_count > 0);
+  UPDATE order_keys k SET archived_at = now() FROM orders o
+    WHERE o.id = ANY (ids) AND k.tenant_id = o.tenant_id AND k.client_id = o.client_id AND k.order_id = o.id;
+  history_moved := move_rows('order_status_history', 'order_id = ANY ($1)', 'g.order_id, g.seq', ids, TRUE);
+  fills_moved := move_rows('order_fills', 'order_id = ANY ($1)', 'g.id', ids, TRUE);
+  attempts_moved := move_rows('order_attempts', 'order_id = ANY ($1)', 'g.order_id, g.attempt', ids, TRUE);
+  orders_moved := move_rows('orders', 'id = ANY ($1)', 'g.id', ids, FALSE);
+  cancels_moved := 0;
+  IF cancelled <> '{}' THEN
+    PERFORM make_archive_month(month) FROM (
+      SELECT DISTINCT date_trunc('month', created_at, 'UTC') AS month FROM cancel_transactions
+      WHERE order_ids && cancelled) AS months;
+    cancels_moved := move_rows('cancel_transactions',
+      'order_ids && $1 AND NOT EXISTS (SELECT FROM orders o WHERE o.id = ANY (order_ids))', 'g.created_at', cancelled, FALSE);
+  END IF;
+END $$;
+
+-- Of these orders; by hand. @returns how many orders were moved
+CREATE OR REPLACE FUNCTION archive_orders(order_ids UUID[]) RETURNS integer LANGUAGE sql SECURITY DEFINER
+  SET search_path = pg_catalog, public, pg_temp AS 'SELECT orders_moved FROM move_orders(order_ids)';
+
+-- One batch: looks at the next orders by id, from `after_id` to `up_to`, and moves those created before `older_than` that may go.
+-- By id, which is older than what it is in the archive's way: ids ascend with time, so what was moved lies behind `after_id`
+-- and is not walked through again. `last_id` is null when there are no more.
+CREATE FUNCTION archive_batch(older_than TIMESTAMPTZ, after_id UUID, up_to UUID, look_at INTEGER, OUT last_id UUID,
+  OUT orders_moved INTEGER, OUT history_moved INTEGER, OUT fills_moved INTEGER, OUT attempts_moved INTEGER,
+  OUT cancels_moved INTEGER, OUT active INTEGER, OUT in_doubt INTEGER, OUT changed_lately INTEGER, OUT locked INTEGER)
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  chosen UUID[];
+  looked_at INTEGER;
+BEGIN
+  SELECT count(*), (array_agg(id ORDER BY id DESC))[1],
+    coalesce(array_agg(id ORDER BY id) FILTER (WHERE kept_for IS NULL AND created_at < older_than), '{}'),
+    count(*) FILTER (WHERE kept_for = 'active' AND created_at < older_than),
+    count(*) FILTER (WHERE kept_for = 'in_doubt' AND created_at < older_than),
+    count(*) FILTER (WHERE kept_for = 'changed_lately' AND created_at < older_than)
+    INTO looked_at, last_id, chosen, active, in_doubt, changed_lately
+    FROM (SELECT id, created_at, kept_for FROM archive_candidates WHERE id > after_id AND id <= up_to
+      ORDER BY id LIMIT look_at) AS next;
+  IF looked_at < look_at THEN last_id := NULL; END IF;
+  SELECT * INTO orders_moved, history_moved, fills_moved, attempts_moved, cancels_moved FROM move_orders(chosen);
+  locked := cardinality(chosen) - orders_moved;
+END $$;
+
+REVOKE EXECUTE ON FUNCTION move_rows(TEXT, TEXT, TEXT, UUID[], BOOLEAN), move_orders(UUID[]),
+  archive_batch(TIMESTAMPTZ, UUID, UUID, INTEGER) FROM PUBLIC;
