@@ -134,8 +134,13 @@ function whyRecordsBroken(
     if (hash !== attempt.txHash) return `the signed bytes are not those of ${attempt.txHash}`;
   }
   const signedBlocks = attempts.flatMap((attempt) => attempt.goodTilBlock ?? []);
-  const lastBlock = signedBlocks.length === 0 ? null : Math.max(...signedBlocks);
-  if (lastBlock !== order.goodTilBlock) return 'good_til_block is not the highest that was signed';
+  const lastBlock = order.goodTilBlock;
+  // Above all that is known it lies after a recovery, which may have forgotten a signature (src/store/recovery.ts).
+  if (
+    (lastBlock === null) !== (signedBlocks.length === 0) ||
+    signedBlocks.some((block) => block > (lastBlock ?? 0))
+  )
+    return 'good_til_block is not the highest that was signed';
   const firstSigned = Math.min(...attempts.map((attempt) => attempt.signedHeight));
   const end = lastBlock ?? Number.POSITIVE_INFINITY;
   const stray = fills.find((fill) => fill.height < firstSigned || fill.height > end);

@@ -1,0 +1,214 @@
+// Recovery to a moment: trade, base backup, trade on, note the moment, damage, recover to it. What is there then is what was
+// true, everything is halted, and what the venue remembers and the database has forgotten is booked to no new order.
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { afterAll, expect, test } from 'vitest';
+import { audit } from '../../src/app/audit.ts';
+import type { Paper } from '../../src/paper/paper.ts';
+import { type Database, openDatabase } from '../../src/store/database.ts';
+import { startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
+import { everyEvidence, findOrder } from '../../src/store/order-story.ts';
+import { serverUser } from '../../src/store/server-user.ts';
+import type { TableSums } from '../../src/store/snapshot.ts';
+import type { TestDatabase } from '../support/databases.ts';
+import type { TestRouter } from '../support/router.ts';
+import { binaries, named, type Site, startSite, sumsOf } from './site.ts';
+import { routerOn, tradeOn } from './trading.ts';
+
+const started = new AsyncDisposableStack();
+afterAll(() => started.disposeAsync());
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'router-recovery-'));
+  started.defer(() => rmSync(folder, { recursive: true, force: true }));
+  serverUser().own(folder);
+  return folder;
+}
+
+const order = (client_id: string, price: string) => ({
+  client_id,
+  tenant_id: 'default',
+  market: 'BTC-USD',
+  side: 'BUY' as const,
+  type: 'LIMIT' as const,
+  size: '0.01',
+  price,
+});
+const rowOf = async (db: Database, clientId: string) => (await findOrder(db, 'default', clientId))?.order;
+const statusOf = async (db: Database, clientId: string) => (await rowOf(db, clientId))?.status;
+
+/** What the venue has beside what was known at the moment. */
+function forgottenBy(paper: Paper, known: ReadonlySet<string | null>) {
+  const truth = paper.truth();
+  const orders = truth.orders.filter(({ id }) => !known.has(id));
+  const ids = new Set(orders.map(({ id }) => id));
+  const fills = truth.fills.filter(({ order_id }) => ids.has(order_id)).map(({ id }) => id);
+  return { orders, fills: fills.sort() };
+}
+
+async function unexplainedIn(db: Database): Promise<string[]> {
+  const rows = await db.selectFrom('unexplained_fills').select('id').execute();
+  return rows.map(({ id }) => id).sort();
+}
+
+/** What is unproven, or not as at that exchange. */
+async function againstTruth(db: Database, paper: Paper): Promise<string[]> {
+  const { unproven, mismatched } = await audit(everyEvidence(db), paper.truth());
+  return [...unproven.map(({ why }) => why), ...mismatched.map(({ what }) => what)];
+}
+
+/** Does it with both processes running, and leaves the database still afterwards. */
+async function running(router: TestRouter, work: () => Promise<void>): Promise<void> {
+  const services = [await router.submitter(), await router.reconciler()];
+  await work();
+  for (const service of services) await service.stop();
+}
+
+test('a database that is recovered to a moment is what it was then, halted, and mistakes nothing of what it has forgotten', {
+  timeout: 240_000,
+}, async () => {
+  const wal = newFolder();
+  // As deploy/postgresql.conf has it.
+  const archiveCommand = `test ! -f ${wal}/%f && cp %p ${wal}/%f.part && mv ${wal}/%f.part ${wal}/%f`;
+  const site = started.use(await startSite(['archive_mode=on', `archive_command=${archiveCommand}`]));
+  const router = started.use(await routerOn(site.database));
+  const { paper } = router;
+
+  await running(router, async () => {
+    await tradeOn(router, 8, 1, 'before');
+    expect(await site.router(['backup', 'base'])).toEqual({ code: 0, stdout: '', stderr: '' });
+    await tradeOn(router, 8, 2, 'between');
+    await router.client.enqueue([
+      { ...order('resting', '57000'), good_til_blocks: 40 },
+      { ...order('on-chain', '50000'), good_til_time: new Date(Date.now() + 3_600_000).toISOString() },
+    ]);
+    await expect.poll(() => statusOf(site.db, 'resting')).toBe('OPEN');
+    await expect
+      .poll(async () => (await rowOf(site.db, 'on-chain'))?.included_height ?? null, { timeout: 20_000 })
+      .not.toBeNull();
+  });
+  // Recorded, and not sent yet.
+  await router.client.enqueue([{ ...order('unsent', '63000'), good_til_blocks: 40 }], { until: 'recorded' });
+  const thenSums = await sumsOf(site.url);
+  const { rows } = await sql<{ then: string }>`SELECT clock_timestamp()::text AS then`.execute(site.db);
+  const then = rows[0]?.then ?? '';
+
+  const knownThen = new Set(
+    (await site.db.selectFrom('orders').select('order_id').execute()).map((row) => row.order_id),
+  );
+  await running(router, async () => {
+    await expect.poll(() => statusOf(site.db, 'unsent'), { timeout: 20_000 }).toBe('FILLED');
+    await tradeOn(router, 12, 3, 'forgotten');
+    await site.router(['cancel', 'on-chain']);
+    await expect.poll(() => statusOf(site.db, 'on-chain'), { timeout: 20_000 }).toBe('CANCELLED');
+  });
+  expect(await router.findings()).toEqual([]);
+  const forgotten = forgottenBy(paper, knownThen);
+  expect(forgotten.orders.length).toBeGreaterThan(10);
+  expect(forgotten.fills.length).toBeGreaterThan(3);
+
+  await damage(site, wal);
+  const recovered = await recover(site, wal, then);
+  // Read to the last row, before anybody writes again.
+  expect(await sumsOf(recovered.url)).toEqual<TableSums>(thenSums);
+
+  const finished = await site.router(['recovered', '--reason', 'tables dropped'], {
+    DATABASE_URL: recovered.url,
+  });
+  expect(finished).toMatchObject({ code: 0, stderr: '' });
+  expect(finished.stdout).toMatch(/halted.*\nset aside 1 orders.*\n1 short-term orders/);
+
+  const { db } = recovered;
+  const again = started.use(
+    await routerOn(recovered, {
+      // The exchange is the one of before; its own makes no blocks.
+      paper: { blockMs: 0 },
+      settings: { DYDX_VALIDATOR_URLS: paper.nodes.join(','), DYDX_INDEXER_URL: paper.url },
+    }),
+  );
+  const sentBefore = paper.truth().orders.length;
+  await running(again, async () => {
+    await tradeOn(again, 4, 4, 'halted');
+    const halted = await db.selectFrom('orders').selectAll().where('client_id', 'like', 'halted-%').execute();
+    expect(halted.map(({ status, attempt_count }) => [status, attempt_count])).toEqual(
+      Array(4).fill(['REJECTED', 0]),
+    );
+    await expect.poll(() => unexplainedIn(db), { timeout: 20_000 }).toEqual(forgotten.fills);
+    // What was known is carried to the end that it had.
+    await expect.poll(() => statusOf(db, 'resting'), { timeout: 20_000 }).toMatch(/^(EXPIRED|FILLED)$/);
+    await expect.poll(() => statusOf(db, 'on-chain'), { timeout: 20_000 }).toBe('CANCELLED');
+    expect(await statusOf(db, 'unsent')).toBe('PENDING');
+    expect(paper.truth().orders).toHaveLength(sentBefore);
+
+    expect(
+      await site.router(['resume', '--reason', 'compared'], { DATABASE_URL: recovered.url }),
+    ).toMatchObject({ code: 0 });
+    await tradeOn(again, 12, 5, 'after');
+    expect(await statusOf(db, 'unsent')).toBe('PENDING');
+    expect(await site.router(['cancel', 'unsent'], { DATABASE_URL: recovered.url })).toMatchObject({
+      code: 0,
+    });
+  });
+
+  const truth = paper.truth();
+  const ours = await db.selectFrom('orders').select(['order_id', 'dydx_client_id']).execute();
+  const after = truth.orders.slice(sentBefore);
+  expect(after.length).toBeGreaterThan(8);
+  const newIds = after.map((one) => one.client_id);
+  const forgottenIds = new Set(forgotten.orders.map((one) => one.client_id));
+  expect(newIds.filter((id) => forgottenIds.has(id))).toEqual([]);
+  expect(ours.filter(({ order_id }) => forgotten.orders.some(({ id }) => id === order_id))).toEqual([]);
+  const booked = await db.selectFrom('order_fills').select('id').execute();
+  expect(booked.filter(({ id }) => forgotten.fills.includes(id))).toEqual([]);
+  expect(await unexplainedIn(db)).toEqual(forgotten.fills);
+  // The books agree with the exchange for every order that they know; the others are told one by one.
+  const unknown = 'the venue has an order that we do not know';
+  const findings = await againstTruth(db, paper);
+  expect(findings.filter((finding) => finding !== unknown)).toEqual([]);
+  expect(findings.filter((finding) => finding === unknown)).toHaveLength(forgotten.orders.length);
+});
+
+/** A table dropped and rows deleted by somebody who may; then the server ends, its WAL put away. */
+async function damage(site: Site, wal: string): Promise<void> {
+  await sql`DROP TABLE order_fills CASCADE`.execute(site.db);
+  await sql`ALTER TABLE order_keys DISABLE TRIGGER ALL`.execute(site.db);
+  await sql`DELETE FROM order_keys`.execute(site.db);
+  const { rows } = await sql<{ file: string }>`SELECT pg_walfile_name(pg_switch_wal()) AS file`.execute(
+    site.db,
+  );
+  await expect.poll(() => existsSync(join(wal, rows[0]?.file ?? '')), { timeout: 20_000 }).toBe(true);
+  await site.cluster[Symbol.asyncDispose]();
+}
+
+/** As the run book has it: the base backup into a new data folder, recovery.signal, where WAL is, until when. */
+async function recover(site: Site, wal: string, then: string): Promise<TestDatabase> {
+  const folder = join(newFolder(), 'postgres');
+  const [base = ''] = readdirSync(join(site.folder, 'base'));
+  cpSync(join(site.folder, 'base', base), folder, { recursive: true });
+  writeFileSync(join(folder, 'recovery.signal'), '');
+  writeFileSync(`${folder}.password`, decodeURIComponent(new URL(site.url).password));
+  const server = await startEmbeddedPostgres({
+    folder,
+    ...(binaries === undefined ? {} : { binaries }),
+    settings: [
+      `restore_command=cp ${wal}/%f %p`,
+      `recovery_target_time=${then}`,
+      'recovery_target_action=promote',
+      'max_connections=300',
+      'fsync=off',
+      'autovacuum=off',
+    ],
+  });
+  started.defer(server.stop);
+  const url = named(server.url, new URL(site.url).pathname.slice(1));
+  const db = openDatabase({ url });
+  started.defer(() => db.destroy());
+  await expect
+    .poll(async () => (await sql<{ is: boolean }>`SELECT pg_is_in_recovery() AS is`.execute(db)).rows, {
+      timeout: 30_000,
+    })
+    .toEqual([{ is: false }]);
+  return { url, db, [Symbol.asyncDispose]: async () => {} };
+}
