@@ -3,9 +3,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { sql } from 'kysely';
 import { openDatabase } from '../store/database.ts';
-import { finishRecovery, type Recovered, type Recovery } from '../store/recovery.ts';
+import { closeRoutines, finishRecovery, type Recovered, type Recovery } from '../store/recovery.ts';
 import { holdingDatabase, type ServerDatabases } from '../store/server-databases.ts';
 import { differences, type TableSums, withSnapshot } from '../store/snapshot.ts';
 import { type ClientTools, findClientTools, runTool } from './client-tools.ts';
@@ -158,8 +157,7 @@ async function requireSame(url: string, file: string, sidecar: Sidecar, signal: 
 async function halt(url: string, recovery: Recovery): Promise<Recovered> {
   const db = openDatabase({ url, maxConnections: 1, isUnhurried: true });
   try {
-    // Everybody may execute a new function until `router roles` has been here, also one that acts as its owner.
-    await sql`REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA public FROM PUBLIC`.execute(db);
+    await closeRoutines(db);
     return await finishRecovery(db, recovery);
   } finally {
     await db.destroy();

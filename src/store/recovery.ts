@@ -57,6 +57,11 @@ export async function finishRecovery(db: Database, recovery: Recovery): Promise<
   });
 }
 
+/** Everybody may execute a new function until `router roles` has been here, also one that acts as its owner. */
+export async function closeRoutines(db: Database): Promise<void> {
+  await sql`REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA public FROM PUBLIC`.execute(db);
+}
+
 async function refuseStandby(db: Database): Promise<void> {
   const { rows } = await sql<{ is: boolean }>`SELECT pg_is_in_recovery() AS is`.execute(db);
   if (rows[0]?.is === true)
