@@ -112,6 +112,7 @@ async function write(file: string, { url, snapshot, tools, signal, progress }: W
         '--no-unlogged-table-data',
         '--lock-wait-timeout=30s',
         '--no-password',
+        ...(snapshot.source.role === undefined ? [] : [`--role=${snapshot.source.role}`]),
       ],
       url,
       signal: AbortSignal.any([signal, unread.signal]),

@@ -2,6 +2,7 @@
 // summed, so that a copy can be compared with what it was taken from.
 import pg from 'pg';
 import { QUEUE_SCHEMA } from './role-sql.ts';
+import type { Role } from './roles.ts';
 
 /** checksum: the sum of a hash of each row's text, so that the order of rows does not matter. */
 export type TableSum = { readonly rows: number; readonly checksum: string };
@@ -13,6 +14,8 @@ export type Source = {
   readonly version: number;
   readonly database: string;
   readonly login: string;
+  /** as whom it reads, by SET ROLE; undefined: as itself */
+  readonly role: Role | undefined;
   /** undefined: no process has used this database yet */
   readonly installation: { readonly id: string; readonly chainId: string } | undefined;
   /** the newest migration; undefined: none */
@@ -52,9 +55,10 @@ export async function withSnapshot<Result>(
   try {
     await session.connect();
     await session.query(SESSION);
+    const role = await readAs(session);
     await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const { rows } = await session.query('SELECT pg_export_snapshot() AS id');
-    const source = await readSource(session);
+    const source = { ...(await readSource(session)), role };
     return await work({ id: rows[0].id, source, sums: () => readSums(session, signal) });
   } finally {
     signal.removeEventListener('abort', giveUp);
@@ -62,7 +66,21 @@ export async function withSnapshot<Result>(
   }
 }
 
-async function readSource(session: pg.Client): Promise<Source> {
+const READER = 'cryptopulse_backup' satisfies Role;
+
+/** BYPASSRLS is a role's own: who is a member of one that has it must act as that one. */
+async function readAs(session: pg.Client): Promise<Role | undefined> {
+  const { rowCount } = await session.query(
+    `SELECT FROM pg_roles me, pg_roles reader WHERE me.rolname = session_user AND NOT (me.rolsuper OR me.rolbypassrls)
+       AND reader.rolname = $1 AND pg_has_role(reader.oid, 'MEMBER')`,
+    [READER],
+  );
+  if (rowCount === 0) return undefined;
+  await session.query(`SET ROLE ${READER}`);
+  return READER;
+}
+
+async function readSource(session: pg.Client): Promise<Omit<Source, 'role'>> {
   const { rows } = await session.query(`
     SELECT current_setting('server_version_num')::int AS version, current_database() AS database,
       session_user::text AS login, to_regclass('public.installation') IS NOT NULL AS has_installation,

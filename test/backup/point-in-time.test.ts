@@ -1,6 +1,6 @@
 // Recovery to a moment: trade, base backup, trade on, note the moment, damage, recover to it. What is there then is what was
 // true, everything is halted, and what the venue remembers and the database has forgotten is booked to no new order.
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
@@ -38,6 +38,18 @@ const order = (client_id: string, price: string) => ({
 });
 const rowOf = async (db: Database, clientId: string) => (await findOrder(db, 'default', clientId))?.order;
 const statusOf = async (db: Database, clientId: string) => (await rowOf(db, clientId))?.status;
+
+/** The submitter has read that the halt is over: what it takes is not refused any more. */
+async function untilResumed(router: TestRouter): Promise<void> {
+  let tries = 0;
+  const tryOne = async () => {
+    const probe = { ...order(`probe-${tries++}`, '63000'), good_til_blocks: 40 };
+    await router.client.enqueue([probe]);
+    await router.settled([probe]);
+    return statusOf(router.db, probe.client_id);
+  };
+  await expect.poll(tryOne, { timeout: 20_000 }).toBe('FILLED');
+}
 
 /** What the venue has beside what was known at the moment. */
 function forgottenBy(paper: Paper, known: ReadonlySet<string | null>) {
@@ -125,7 +137,11 @@ test('a database that is recovered to a moment is what it was then, halted, and 
     await routerOn(recovered, {
       // The exchange is the one of before; its own makes no blocks.
       paper: { blockMs: 0 },
-      settings: { DYDX_VALIDATOR_URLS: paper.nodes.join(','), DYDX_INDEXER_URL: paper.url },
+      settings: {
+        DYDX_VALIDATOR_URLS: paper.nodes.join(','),
+        DYDX_INDEXER_URL: paper.url,
+        LOG_LEVEL: 'silent',
+      },
     }),
   );
   const sentBefore = paper.truth().orders.length;
@@ -145,6 +161,7 @@ test('a database that is recovered to a moment is what it was then, halted, and 
     expect(
       await site.router(['resume', '--reason', 'compared'], { DATABASE_URL: recovered.url }),
     ).toMatchObject({ code: 0 });
+    await untilResumed(again);
     await tradeOn(again, 12, 5, 'after');
     expect(await statusOf(db, 'unsent')).toBe('PENDING');
     expect(await site.router(['cancel', 'unsent'], { DATABASE_URL: recovered.url })).toMatchObject({
@@ -187,6 +204,7 @@ async function recover(site: Site, wal: string, then: string): Promise<TestDatab
   const folder = join(newFolder(), 'postgres');
   const [base = ''] = readdirSync(join(site.folder, 'base'));
   cpSync(join(site.folder, 'base', base), folder, { recursive: true });
+  chmodSync(folder, 0o700);
   writeFileSync(join(folder, 'recovery.signal'), '');
   writeFileSync(`${folder}.password`, decodeURIComponent(new URL(site.url).password));
   const server = await startEmbeddedPostgres({

@@ -148,8 +148,11 @@ describe('router restore', () => {
       });
       // Until then nobody but the one who restored it has any right there.
       expect(await site.router(['roles'], { DATABASE_URL: url })).toMatchObject({ code: 0, stderr: '' });
-      const settings = /^setting|limit -1|owner|of login/;
-      const without = (lines: readonly string[]) => lines.filter((line) => !settings.test(line));
+      // Logins are not in a dump, and what is parsed again loses parentheses that say nothing.
+      const without = (lines: readonly string[]) =>
+        lines
+          .filter((line) => !/^setting|limit -1|owner|of login|^database grants/.test(line))
+          .map((line) => line.replaceAll(/[()]/g, ''));
       expect(without(await catalogueOf(db))).toEqual(without(await catalogueOf(site.db)));
       await site.router(['resume', '--reason', 'looked at it'], { DATABASE_URL: url });
       expect(await listControls(db)).toEqual([]);
