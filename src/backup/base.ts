@@ -59,7 +59,7 @@ export async function whyNotArchived(url: string): Promise<string[]> {
   return judgeArchiving(await readArchiving(url));
 }
 
-export function judgeArchiving({ mode, archived, failed, failedWal }: Archiving): string[] {
+function judgeArchiving({ mode, archived, failed, failedWal }: Archiving): string[] {
   if (mode === 'off')
     return [
       'archive_mode is off: this base backup recovers to its own moment only (deploy/postgresql.conf, docs/operations.md)',

@@ -11,7 +11,7 @@ export type ClientTools = {
   readonly pathOf: (tool: Tool) => string;
   readonly major: number;
 };
-export type Tool = 'pg_dump' | 'pg_restore' | 'pg_basebackup' | 'pg_verifybackup';
+type Tool = 'pg_dump' | 'pg_restore' | 'pg_basebackup' | 'pg_verifybackup';
 
 const DEBIAN = '/usr/lib/postgresql';
 const PACKAGE = 'install postgresql-client (Debian: apt-get install postgresql-client), or set PG_BIN_DIR';

@@ -21,7 +21,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const COMMON_DATABASE = 'postgres';
 
 /** Another process restores into that name, or drills there. */
-export class DatabaseBusyError extends Error {
+class DatabaseBusyError extends Error {
   override readonly name = 'DatabaseBusyError';
   /** EX_TEMPFAIL of sysexits.h */
   readonly exitCode = 75;

@@ -5,11 +5,11 @@ import { QUEUE_SCHEMA } from './role-sql.ts';
 import type { Role } from './roles.ts';
 
 /** checksum: the sum of a hash of each row's text, so that the order of rows does not matter. */
-export type TableSum = { readonly rows: number; readonly checksum: string };
+type TableSum = { readonly rows: number; readonly checksum: string };
 /** By `schema.table`. */
 export type TableSums = Readonly<Record<string, TableSum>>;
 
-export type Source = {
+type Source = {
   /** e.g. 150018 */
   readonly version: number;
   readonly database: string;
