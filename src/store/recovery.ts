@@ -3,6 +3,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { setMode } from './controls.ts';
 import type { Database } from './database.ts';
+import { highestKnownBlock } from './installation.ts';
 
 export type Recovery = {
   readonly reason: string;
@@ -41,6 +42,9 @@ export async function finishRecovery(db: Database, recovery: Recovery): Promise<
     await sql`UPDATE reconcile_cursors SET due_at = clock_timestamp(), claimed_until = NULL, idle_passes = 0`.execute(
       trx,
     );
+    // Those of a process that was at it then.
+    await sql`UPDATE maintenance_runs SET ended_at = clock_timestamp(), outcome = 'failed', error = 'forgotten by a recovery'
+      WHERE outcome IS NULL`.execute(trx);
     const none = { set_aside: 0, lives_prolonged: 0, cancels_requested: 0 };
     const recovered = isNothingLost ? none : await distrustOrders(trx);
     await trx
@@ -50,11 +54,19 @@ export async function finishRecovery(db: Database, recovery: Recovery): Promise<
         started_by: setBy,
         ended_at: sql`clock_timestamp()`,
         outcome: 'done',
-        counts: JSON.stringify(recovered),
+        counts: JSON.stringify({ ...recovered, ...(await knownHeight(trx, isNothingLost)) }),
       })
       .execute();
     return recovered;
   });
+}
+
+/** What lies above it on a subaccount that has no cursor yet may be forgotten orders' (src/store/cursors.ts). */
+async function knownHeight(
+  trx: Database,
+  isNothingLost: boolean,
+): Promise<{ readonly known_height?: number }> {
+  return isNothingLost ? {} : { known_height: await highestKnownBlock(trx) };
 }
 
 /** Everybody may execute a new function until `router roles` has been here, also one that acts as its owner. */

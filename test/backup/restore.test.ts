@@ -5,9 +5,18 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listDumps } from '../../src/backup/folder.ts';
 import { createClientIds } from '../../src/store/client-ids.ts';
 import { listControls } from '../../src/store/controls.ts';
+import { ensureCursor } from '../../src/store/cursors.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { finishRecovery } from '../../src/store/recovery.ts';
-import { include, newCursor, orderRow, signed, signedStateful, unsigned } from '../store/builders.ts';
+import {
+  cursorOf,
+  include,
+  newCursor,
+  orderRow,
+  signed,
+  signedStateful,
+  unsigned,
+} from '../store/builders.ts';
 import { catalogueOf } from '../support/catalogue.ts';
 import { administer, createDatabase } from '../support/databases.ts';
 import { named, type Site, startSite } from './site.ts';
@@ -93,6 +102,33 @@ describe('finishing a recovery', () => {
         (SELECT bool_and(due_at <= clock_timestamp() AND claimed_until IS NULL AND idle_passes = 0) FROM reconcile_cursors) AS due
       FROM signer_nonces`.execute(db);
     expect(rows).toEqual([{ above: true, due: true }]);
+  });
+
+  test('has a subaccount that is new to it read from the highest block that was known: older fills may be of forgotten orders', async () => {
+    await using database = await createDatabase();
+    const { db } = database;
+    const startOf = async (owner: string) => {
+      await ensureCursor(db, { owner, subaccountNumber: 0 }, 500);
+      return (await cursorOf(db, owner)).startHeight;
+    };
+    expect(await startOf('dydx1before')).toBe(500);
+    await sql`UPDATE reconcile_cursors SET height = 300`.execute(db);
+    await finishRecovery(db, { ...RECOVERY, isNothingLost: true });
+    expect(await startOf('dydx1synchronous')).toBe(500);
+    await finishRecovery(db, RECOVERY);
+    expect(await startOf('dydx1new')).toBe(300);
+  });
+
+  test('ends what was under way then, as failed', async () => {
+    await using database = await createDatabase();
+    const { db } = database;
+    await db.insertInto('maintenance_runs').values({ task: 'backup', started_by: 'then' }).execute();
+    await finishRecovery(db, RECOVERY);
+    const runs = await db.selectFrom('maintenance_runs').select(['task', 'outcome']).orderBy('id').execute();
+    expect(runs).toEqual([
+      { task: 'backup', outcome: 'failed' },
+      { task: 'recovery', outcome: 'done' },
+    ]);
   });
 
   test('where nothing was lost it leaves the orders as they are', async () => {
