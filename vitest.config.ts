@@ -20,7 +20,10 @@ const shared = {
 } as const;
 
 /** Dumps need client tools, which the embedded server has not. */
-const DEBIAN_POSTGRES = ['test/store/both-versions.test.ts', 'test/backup/{bad-backups,dump,kills,point-in-time,restore}.test.ts'];
+const DEBIAN_POSTGRES = [
+  'test/store/both-versions.test.ts',
+  'test/backup/{bad-backups,dump,kills,point-in-time,restore}.test.ts',
+];
 const PGBOUNCER = ['test/e2e/pooler.test.ts'];
 
 function excludedFrom(queueKind: QueueKind): string[] {
