@@ -2,6 +2,7 @@
 // but for app → store, where they are the interface.
 //
 //   core ← store, queue, venue, paper, app ← runtime ← workers
+//   store ← backup (dumps and files by PostgreSQL's own tools) ← runtime
 //   chain (what both sides of the wire share) ← venue, paper
 //   cli, client and tests see everything that they need
 const { version } = require('typescript/package.json');
@@ -50,6 +51,7 @@ module.exports = {
     mayOnlyImport('chain'),
     // A process number that is used again: embedded PostgreSQL's lock file and the folder lock both ask.
     mayOnlyImport('store', '^src/core/', '^src/ops/command-line\\.ts$'),
+    mayOnlyImport('backup', '^src/core/', '^src/store/'),
     mayOnlyImport('queue', '^src/core/'),
     mayOnlyImport('venue', '^src/core/', '^src/chain/'),
     mayOnlyImport('paper', '^src/core/', '^src/chain/'),

@@ -19,7 +19,11 @@ const shared = {
   hookTimeout: 60_000,
 } as const;
 
-const DEBIAN_POSTGRES = ['test/store/both-versions.test.ts'];
+/** Dumps need client tools, which the embedded server has not. */
+const DEBIAN_POSTGRES = [
+  'test/store/both-versions.test.ts',
+  'test/backup/{bad-backups,dump,kills,point-in-time,restore}.test.ts',
+];
 const PGBOUNCER = ['test/e2e/pooler.test.ts'];
 
 function excludedFrom(queueKind: QueueKind): string[] {

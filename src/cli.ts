@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { name } from './cli/name.ts';
+import { registerBackup } from './cli/register-backup.ts';
 import { registerControls } from './cli/register-controls.ts';
 import { registerTroubles } from './cli/register-troubles.ts';
 import { registerUpkeep } from './cli/register-upkeep.ts';
@@ -189,6 +190,7 @@ program
 
 registerTroubles(program);
 registerUpkeep(program);
+registerBackup(program);
 
 program
   .command('count')

@@ -169,6 +169,9 @@ export const environmentSchema = z.object({
   VACUUM_TABLE_TIMEOUT_S: integer(1, 86_400).default(3_600),
   ARCHIVE_AFTER_DAYS: integer(1, 36_500).default(90),
   BACKUP_DIR: optional,
+  BACKUP_DATABASE_URL: databaseUrl.optional(),
+  BACKUP_DATABASE_URL_FILE: optional,
+  PG_BIN_DIR: optional,
   BACKUP_KEEP_DAYS: integer(1, 36_500).default(14),
   RECORDS_KEEP_DAYS: integer(30, 36_500).default(365),
 });
@@ -176,7 +179,13 @@ export const environmentSchema = z.object({
 type Environment = z.output<typeof environmentSchema>;
 
 /** Each of them is given as it is or, better, in a file that only the router may read. */
-type Secret = 'DATABASE_URL' | 'DATABASE_DIRECT_URL' | 'REDIS_URL' | 'DYDX_PRIVATE_KEY' | 'DYDX_MNEMONIC';
+type Secret =
+  | 'DATABASE_URL'
+  | 'DATABASE_DIRECT_URL'
+  | 'BACKUP_DATABASE_URL'
+  | 'REDIS_URL'
+  | 'DYDX_PRIVATE_KEY'
+  | 'DYDX_MNEMONIC';
 
 export type Config = Readonly<Omit<Environment, Secret | `${Secret}_FILE`>>;
 
@@ -185,6 +194,8 @@ export type Secrets = {
   readonly databaseUrl: string | undefined;
   /** past a transaction pooler: for what needs a session; the same as databaseUrl when none is set */
   readonly databaseDirectUrl: string | undefined;
+  /** by a login that may read everything; the same as databaseDirectUrl when none is set */
+  readonly backupDatabaseUrl: string | undefined;
   readonly redisUrl: string | undefined;
   readonly privateKey: string | undefined;
   readonly mnemonic: string | undefined;
@@ -223,6 +234,8 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     DATABASE_URL_FILE,
     DATABASE_DIRECT_URL,
     DATABASE_DIRECT_URL_FILE,
+    BACKUP_DATABASE_URL,
+    BACKUP_DATABASE_URL_FILE,
     REDIS_URL,
     REDIS_URL_FILE,
     DYDX_PRIVATE_KEY,
@@ -239,12 +252,15 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       'DATABASE_DIRECT_URL is the way past the pooler that DATABASE_URL names: set that, too, or only DATABASE_URL',
     );
   }
+  const backupUrl =
+    BACKUP_DATABASE_URL ?? readUrlFile('BACKUP_DATABASE_URL_FILE', BACKUP_DATABASE_URL_FILE, databaseUrl);
   const ownUrl = mainUrl ?? readEmbeddedUrl(config.DATA_DIR);
   return {
     config: Object.freeze(config),
     secrets: Object.freeze({
       databaseUrl: ownUrl,
       databaseDirectUrl: directUrl ?? ownUrl,
+      backupDatabaseUrl: backupUrl ?? directUrl ?? ownUrl,
       redisUrl: REDIS_URL ?? readUrlFile('REDIS_URL_FILE', REDIS_URL_FILE, redisUrl),
       privateKey: DYDX_PRIVATE_KEY ?? readSecretFile('DYDX_PRIVATE_KEY_FILE', DYDX_PRIVATE_KEY_FILE),
       mnemonic: DYDX_MNEMONIC ?? readSecretFile('DYDX_MNEMONIC_FILE', DYDX_MNEMONIC_FILE),

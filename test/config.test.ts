@@ -143,6 +143,7 @@ describe('a good environment', () => {
     const secret = {
       DATABASE_URL: 'postgresql://router:hunter2@db/router',
       DATABASE_DIRECT_URL: 'postgresql://router:hunter2@past-the-pooler/router',
+      BACKUP_DATABASE_URL: 'postgresql://dumper:hunter2@db/router',
       REDIS_URL: 'redis://:hunter2@cache',
       DYDX_PRIVATE_KEY: 'hunter2-key',
       DYDX_PRIVATE_KEY_FILE: 'hunter2-key-file',
@@ -155,6 +156,7 @@ describe('a good environment', () => {
     expect(secrets).toEqual({
       databaseUrl: secret.DATABASE_URL,
       databaseDirectUrl: secret.DATABASE_DIRECT_URL,
+      backupDatabaseUrl: secret.BACKUP_DATABASE_URL,
       redisUrl: secret.REDIS_URL,
       privateKey: secret.DYDX_PRIVATE_KEY,
       mnemonic: secret.DYDX_MNEMONIC,

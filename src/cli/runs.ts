@@ -15,7 +15,8 @@ export async function runMaintenanceList({
   readonly limit: number;
   readonly json: boolean;
 }): Promise<void> {
-  const schedules = upkeepSchedules(readConfig(process.env).config);
+  const { config, secrets } = readConfig(process.env);
+  const schedules = upkeepSchedules(config, secrets);
   await withDatabase(async ({ db }) => {
     await requireSchema(db);
     const runs = await listRuns(db, limit);

@@ -1,8 +1,8 @@
 // The maintenance tasks as commands, for people and for cron: the same functions, the same record and the same turn as those of
 // the maintenance process.
 import { type FinishedRun, isTaskDue } from '../app/upkeep.ts';
-import { type Config, readConfig } from '../config.ts';
-import type { Counts, UpkeepTask } from '../core/upkeep.ts';
+import { type Config, readConfig, type Secrets } from '../config.ts';
+import type { Counts, RunTask, UpkeepTask } from '../core/upkeep.ts';
 import { upkeepSchedules, upkeepWorks } from '../runtime/upkeep-works.ts';
 import { lastRuns, runTask, type Work } from '../store/maintenance.ts';
 import { requireSchema } from '../store/migrations.ts';
@@ -18,23 +18,29 @@ export type UpkeepOptions = {
   readonly verbose: boolean;
 };
 
+/** Throws when the settings do not make it possible. */
+export type MakeWork = (config: Config, secrets: Secrets) => Work;
+
 /** EX_TEMPFAIL of sysexits.h: another process is at it, try later. */
 const BUSY = 75;
 const INTERRUPTED = 130;
 
 /** @param work instead of the one that the settings make @returns the exit code */
 export async function runUpkeepCommand(
-  task: UpkeepTask,
+  task: RunTask,
   { ifDue, json, verbose }: UpkeepOptions,
-  work: (config: Config) => Work = workOf(task),
+  work: MakeWork = workOf(task),
 ): Promise<number> {
-  const { config } = readConfig(process.env);
+  const { config, secrets } = readConfig(process.env);
   const interrupt = endOnInterrupt();
   try {
     return await withDatabase(async ({ db, router }) => {
       await requireSchema(db);
-      const deps = { schedules: upkeepSchedules(config), lastRuns: (of: UpkeepTask) => lastRuns(db, of) };
-      if (ifDue && !(await isTaskDue(deps, task))) {
+      const deps = {
+        schedules: upkeepSchedules(config, secrets),
+        lastRuns: (of: UpkeepTask) => lastRuns(db, of),
+      };
+      if (ifDue && task !== 'base_backup' && !(await isTaskDue(deps, task))) {
         if (verbose) console.log(`${task} is not due`);
         return 0;
       }
@@ -48,7 +54,7 @@ export async function runUpkeepCommand(
           signal: interrupt.signal,
           onProgress: (counts, share) => screen?.draw([`${task} ${bar(share)}${inWords(counts)}`]),
         },
-        work(config),
+        work(config, secrets),
       );
       screen?.draw([]);
       if (run.outcome === 'busy') {
@@ -63,10 +69,9 @@ export async function runUpkeepCommand(
   }
 }
 
-/** Throws when the settings do not make it possible. */
-function workOf(task: UpkeepTask): (config: Config) => Work {
-  return (config) => {
-    const work = upkeepWorks(config)[task];
+function workOf(task: RunTask): MakeWork {
+  return (config, secrets) => {
+    const work = task === 'base_backup' ? undefined : upkeepWorks(config, secrets)[task];
     if (work === undefined) throw new Error(`${task} is not set up: see .env.example`);
     return work;
   };
@@ -74,7 +79,7 @@ function workOf(task: UpkeepTask): (config: Config) => Work {
 
 /** Cron mails whatever is printed: a run that is done says nothing, unless a person looks on or asks. */
 function report(
-  task: UpkeepTask,
+  task: RunTask,
   run: FinishedRun,
   { json, verbose }: Pick<UpkeepOptions, 'json' | 'verbose'>,
 ): void {

@@ -133,14 +133,23 @@ function whyRecordsBroken(
     const hash = createHash('sha256').update(attempt.txBytes).digest('hex').toUpperCase();
     if (hash !== attempt.txHash) return `the signed bytes are not those of ${attempt.txHash}`;
   }
-  const signedBlocks = attempts.flatMap((attempt) => attempt.goodTilBlock ?? []);
-  const lastBlock = signedBlocks.length === 0 ? null : Math.max(...signedBlocks);
-  if (lastBlock !== order.goodTilBlock) return 'good_til_block is not the highest that was signed';
+  const lastBlock = order.goodTilBlock;
+  if (!isHighest(lastBlock, attempts)) return 'good_til_block is not the highest that was signed';
   const firstSigned = Math.min(...attempts.map((attempt) => attempt.signedHeight));
   const end = lastBlock ?? Number.POSITIVE_INFINITY;
   const stray = fills.find((fill) => fill.height < firstSigned || fill.height > end);
   if (stray !== undefined) return `a fill in block ${stray.height} lies outside the order's life`;
   return whyNoncesBroken(attempts);
+}
+
+/** Between the first and the highest signed good-til-block at most; orders_good_til_block_window. */
+const MAX_LIFE_BLOCKS = 40;
+
+/** After a recovery, which may have forgotten a signature, it is the highest that can have been signed (src/store/recovery.ts). */
+function isHighest(block: number | null, attempts: readonly ProvenAttempt[]): boolean {
+  const signed = attempts.flatMap((attempt) => attempt.goodTilBlock ?? []);
+  if (block === null || signed.length === 0) return block === null && signed.length === 0;
+  return block === Math.max(...signed) || block === Math.min(...signed) + MAX_LIFE_BLOCKS;
 }
 
 /** A chain takes a nonce once: a second one may only follow when nothing of the first can be carried out any more. */

@@ -3,6 +3,8 @@
 /** In the order in which a day runs them; each is a schedule, a job, a command and the `task` of maintenance_runs. */
 export const UPKEEP_TASKS = ['backup', 'archive', 'vacuum', 'analyze', 'prune'] as const;
 export type UpkeepTask = (typeof UPKEEP_TASKS)[number];
+/** Also those that have no schedule. */
+export type RunTask = UpkeepTask | 'base_backup';
 
 /** What a run did, in numbers or in words; kept in maintenance_runs.counts. */
 export type Counts = Readonly<Record<string, number | string>>;

@@ -22,14 +22,14 @@ import { upkeepSchedules, upkeepWorks } from './upkeep-works.ts';
 const CONCURRENCY = UPKEEP_TASKS.length + 1;
 
 export async function startMaintenance(context: Context): Promise<Service> {
-  const { config, log, db, queues, databaseDirectUrl, outages } = context;
+  const { config, secrets, log, db, queues, databaseDirectUrl, outages } = context;
   await refuseForgetfulQueue(context);
   const { telemetry } = context.metrics;
   const queue = context.queue<JobData>(MAINTENANCE_QUEUE);
   const stopping = new AbortController();
-  const works = upkeepWorks(config);
+  const works = upkeepWorks(config, secrets);
   const deps: UpkeepDeps = {
-    schedules: upkeepSchedules(config),
+    schedules: upkeepSchedules(config, secrets),
     lastRuns: (task) => lastRuns(db, task),
     run: async (task) => {
       const work = works[task];

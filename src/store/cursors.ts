@@ -14,14 +14,18 @@ export type Cursor = Subaccount & {
   readonly lastFillId: string | null;
 };
 
-/** Before its first order is sent: fills up to this block are none of ours. */
+/**
+ * Before its first order is sent: fills up to this block are none of ours. After a recovery they may be those of orders that
+ * are forgotten (src/store/recovery.ts).
+ */
 export async function ensureCursor(db: Database, subaccount: Subaccount, startHeight: number): Promise<void> {
   await db
     .insertInto('reconcile_cursors')
     .values({
       owner: subaccount.owner,
       subaccount_number: subaccount.subaccountNumber,
-      start_height: startHeight,
+      start_height: sql<number>`(SELECT least(${startHeight}, min((counts ->> 'known_height')::bigint))
+        FROM maintenance_runs WHERE task = 'recovery')`,
       height: 0,
     })
     .onConflict((conflict) => conflict.doNothing())

@@ -3,7 +3,7 @@
 // when it is lost, and no two runs of a task can ever overlap.
 import { sql } from 'kysely';
 import pg from 'pg';
-import type { Counts, LastRuns, UpkeepTask } from '../core/upkeep.ts';
+import type { Counts, LastRuns, RunTask, UpkeepTask } from '../core/upkeep.ts';
 import type { Database } from './database.ts';
 
 /** What a task's work gets. */
@@ -30,7 +30,7 @@ export type RunOptions = {
   readonly db: Database;
   /** past a pooler */
   readonly url: string;
-  readonly task: UpkeepTask;
+  readonly task: RunTask;
   /** who asked, e.g. `schedule` or `anna@host` */
   readonly startedBy: string;
   readonly signal: AbortSignal;
@@ -142,7 +142,7 @@ export async function runTask(
   }
 }
 
-async function begin(db: Database, task: UpkeepTask, startedBy: string) {
+async function begin(db: Database, task: RunTask, startedBy: string) {
   await db
     .updateTable('maintenance_runs')
     .set({ ended_at: sql`clock_timestamp()`, outcome: 'failed', error: VANISHED })

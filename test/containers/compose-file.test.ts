@@ -14,6 +14,7 @@ const NOT_PASSED = [
   // There is no pooler among the containers.
   'DATABASE_DIRECT_URL',
   'DATABASE_DIRECT_URL_FILE',
+  'BACKUP_DATABASE_URL',
   'REDIS_URL',
   'DYDX_PRIVATE_KEY',
   'DYDX_MNEMONIC',

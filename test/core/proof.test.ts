@@ -93,6 +93,14 @@ describe('what the reconciler ended is proven', () => {
     expect(whyUnproven(atOnce, attempts, fills)).toBeUndefined();
   });
 
+  test('after a recovery up to the highest block that can have been signed, with a fill of a signature that was forgotten', () => {
+    const recovered = orderFacts({ goodTilBlock: 150 });
+    const rows = ended(recovered, [fillOf(recovered, { size: '4', height: 140 })], [attemptOf()], 152);
+    expect(rows.order.status).toBe('EXPIRED');
+    expect(why(rows)).toBeUndefined();
+    expect(why({ ...rows, order: { ...rows.order, goodTilBlock: 149 } })).toContain('not the highest');
+  });
+
   test('a late partial fill leaves the proof of the end whole', () => {
     const rows = ended(resting, fillsOf(resting, '1'), [attemptOf()]);
     const late: StoredOrder = {

@@ -24,12 +24,15 @@ export type ScratchCluster = AsyncDisposable & {
   readonly createDatabase: (owner?: string) => Promise<TestDatabase>;
 };
 
-/** @param binaries default: those that npm installed */
-export async function startScratchCluster(binaries?: string): Promise<ScratchCluster> {
+/** @param binaries default: those that npm installed @param settings `name=value` of the server */
+export async function startScratchCluster(
+  binaries?: string,
+  settings: readonly string[] = [],
+): Promise<ScratchCluster> {
   const folder = mkdtempSync(join(tmpdir(), 'router-scratch-'));
   const server = await startEmbeddedPostgres({
     folder: join(folder, 'postgres'),
-    settings: FAST,
+    settings: [...FAST, ...settings],
     ...(binaries === undefined ? {} : { binaries }),
   });
   const opened = new Set<Database>();
