@@ -102,9 +102,9 @@ CREATE VIEW archive_candidates AS
         OR (o.nonce IS NOT NULL AND EXISTS (SELECT FROM nonces_in_doubt d WHERE d.owner = o.owner AND (d.nonce = o.nonce
           OR (o.cancel_count > 0 AND EXISTS (
             SELECT FROM cancel_transactions c WHERE c.order_ids @> ARRAY[o.id] AND c.nonce = d.nonce))))) THEN 'in_doubt'
-      WHEN o.updated_at > statement_timestamp() - interval '1 day' THEN 'changed_lately'
+      WHEN o.updated_at > lately.since THEN 'changed_lately'
     END AS kept_for
-  FROM orders o;
+  FROM orders o, (SELECT statement_timestamp() - interval '1 day' AS since) AS lately;
 
 -- Moving -----------------------------------------------------------------------------------------------------------
 
