@@ -1,11 +1,13 @@
 // `npm run bench:archive`: how fast old orders move into the archive, with everything that belongs to them and both sides
 // compared, at two sizes; and what submission beside a paced run feels of it. On a durable server of its own, which is
 // thrown away. Exits 1 when a target is missed or a row is lost.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { wholeNumber } from '../src/cli/whole-number.ts';
+import { coreCount, cpuSecondsOf, machineCpuSeconds } from '../src/kit/bench/cpu.ts';
+import { SERVER_SETTINGS } from '../src/kit/bench/machine.ts';
 import { seedOrders } from '../src/kit/bench/seed-orders.ts';
 import { archive } from '../src/store/archive.ts';
 import { type Database, openDatabase } from '../src/store/database.ts';
@@ -53,6 +55,10 @@ type Archived = {
   readonly orders: number;
   readonly rows: number;
   readonly perSecond: number;
+  /** of the server, an order: a figure that others on the machine distort least */
+  readonly cpuUs: number;
+  /** of all processors, what neither the server nor this process had */
+  readonly othersPercent: number;
   /** of each transaction, with its round trip, in ms */
   readonly transactions: Spread;
 };
@@ -73,13 +79,14 @@ async function benchArchive(
     );
   }
   await loading.stop();
-  const server = await startBenchServer(folder, [], signal);
+  const server = await startBenchServer(folder, SERVER_SETTINGS, signal);
   opened.defer(server.stop);
+  const serverPid = Number(readFileSync(join(folder, 'postgres', 'postmaster.pid'), 'utf8').split('\n')[0]);
   const archived: Archived[] = [];
   for (const size of sizes) {
     // What is loaded without a care is written now, and not while it is measured.
     await server.administer('CHECKPOINT');
-    archived.push(await archiveAll(server, size, signal));
+    archived.push(await archiveAll(server, serverPid, size, signal));
     console.error(JSON.stringify(archived.at(-1)));
   }
   const beside = seconds > 0 ? await besideSubmission(server, { seed, seconds, rate }, signal) : undefined;
@@ -93,25 +100,47 @@ async function benchArchive(
 }
 
 /** Throws when one row is missing or doubled. */
-async function archiveAll(server: BenchServer, size: number, signal: AbortSignal): Promise<Archived> {
+async function archiveAll(
+  server: BenchServer,
+  serverPid: number,
+  size: number,
+  signal: AbortSignal,
+): Promise<Archived> {
   const url = server.urlOf(nameOf(size));
   const db = openDatabase({ url, maxConnections: 2, isUnhurried: true });
   try {
     const before = await rowsOf(db, '');
+    const usage = startUsage(serverPid);
     const { ms, transactions, counts } = await run(db, url, false, signal);
+    const { serverS, othersPercent } = usage(ms);
     const after = await rowsOf(db, '_archive');
     if (JSON.stringify(before) !== JSON.stringify(after) || counts !== size)
       throw new Error(`${JSON.stringify(before)} rows were there, ${JSON.stringify(after)} are archived`);
     const rows = Object.values(after).reduce((sum, count) => sum + count, 0);
-    return {
-      orders: size,
-      rows,
-      perSecond: Math.round((size / ms) * 1000),
-      transactions: spreadOf(transactions),
-    };
+    const perSecond = Math.round((size / ms) * 1000);
+    const cpuUs = Math.round((serverS * 1e6) / size);
+    return { orders: size, rows, perSecond, cpuUs, othersPercent, transactions: spreadOf(transactions) };
   } finally {
     await db.destroy();
   }
+}
+
+/** @returns what was used until it is called */
+function startUsage(serverPid: number) {
+  const read = () => ({
+    server: cpuSecondsOf(serverPid),
+    machine: machineCpuSeconds(),
+    own: process.cpuUsage(),
+  });
+  const before = read();
+  return (ms: number) => {
+    const after = read();
+    const serverS = after.server - before.server;
+    const { user, system } = process.cpuUsage(before.own);
+    const othersS = after.machine - before.machine - serverS - (user + system) / 1e6;
+    const othersPercent = Math.max(0, Math.round((othersS * 1e5) / (ms * coreCount())));
+    return { serverS, othersPercent };
+  };
 }
 
 async function rowsOf(db: Database, suffix: '' | '_archive'): Promise<Record<string, number>> {
@@ -199,9 +228,9 @@ function print(
   for (const [name, value] of Object.entries(facts)) console.log(`${name.padEnd(9)} ${value}`);
   const inMs = ({ p50, p99, max }: Spread) => [p50, p99, max].map((value) => value.toFixed(1));
   printTable(
-    ['archived', 'rows', 'orders/s', 'transactions', 'p50 ms', 'p99 ms', 'max ms'],
-    archived.map(({ orders, rows, perSecond, transactions }) => [
-      ...[orders, rows, perSecond, transactions.calls].map(String),
+    ['archived', 'rows', 'orders/s', 'CPU µs', 'others %', 'transactions', 'p50 ms', 'p99 ms', 'max ms'],
+    archived.map(({ orders, rows, perSecond, cpuUs, othersPercent, transactions }) => [
+      ...[orders, rows, perSecond, cpuUs, othersPercent, transactions.calls].map(String),
       ...inMs(transactions),
     ]),
   );

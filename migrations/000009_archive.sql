@@ -52,7 +52,8 @@ END $$;
 -- The SETs: a young archive has no statistics, and no batch may cost what all before it have written.
 CREATE OR REPLACE FUNCTION refuse_unarchived_delete() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = pg_catalog, public, pg_temp
-  SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+  SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+  SET jit = off AS $$
 DECLARE
   columns TEXT;
   kept TEXT := CASE TG_TABLE_NAME
@@ -101,9 +102,9 @@ CREATE VIEW archive_candidates AS
         OR (o.nonce IS NOT NULL AND EXISTS (SELECT FROM nonces_in_doubt d WHERE d.owner = o.owner AND (d.nonce = o.nonce
           OR (o.cancel_count > 0 AND EXISTS (
             SELECT FROM cancel_transactions c WHERE c.order_ids @> ARRAY[o.id] AND c.nonce = d.nonce))))) THEN 'in_doubt'
-      WHEN o.updated_at > statement_timestamp() - interval '1 day' THEN 'changed_lately'
+      WHEN o.updated_at > lately.since THEN 'changed_lately'
     END AS kept_for
-  FROM orders o;
+  FROM orders o, (SELECT statement_timestamp() - interval '1 day' AS since) AS lately;
 
 -- Moving -----------------------------------------------------------------------------------------------------------
 
@@ -174,8 +175,8 @@ CREATE OR REPLACE FUNCTION archive_orders(order_ids UUID[]) RETURNS integer LANG
   SET search_path = pg_catalog, public, pg_temp AS 'SELECT orders_moved FROM move_orders(order_ids)';
 
 -- One batch: looks at the next orders by id, from `after_id` to `up_to`, and moves those created before `older_than` that may go.
--- By id, which is older than what it is in the archive's way: ids ascend with time, so what was moved lies behind `after_id`
--- and is not walked through again. `last_id` is null when there are no more.
+-- Ids ascend with time, so what was moved lies behind `after_id` and is not walked through again. `last_id` is null when
+-- there are no more.
 CREATE FUNCTION archive_batch(older_than TIMESTAMPTZ, after_id UUID, up_to UUID, look_at INTEGER, OUT last_id UUID,
   OUT orders_moved INTEGER, OUT history_moved INTEGER, OUT fills_moved INTEGER, OUT attempts_moved INTEGER,
   OUT cancels_moved INTEGER, OUT active INTEGER, OUT in_doubt INTEGER, OUT changed_lately INTEGER, OUT locked INTEGER)

@@ -364,7 +364,8 @@ describe('the record is append-only, whoever asks', () => {
   test('an order leaves into the archive only, and its history, attempts and fills go before it', async () => {
     const { id } = await filledOrder();
     const deletion = (trx: typeof db) => trx.deleteFrom('orders').where('id', '=', id).execute();
-    await expect(deletion(db)).rejects.toMatchObject({ code: '23503' });
+    // restrict_violation from version 18 on.
+    await expect(deletion(db)).rejects.toMatchObject({ code: expect.stringMatching(/^23(503|001)$/) });
     const alone = db.transaction().execute(async (trx) => {
       await sql`SET LOCAL session_replication_role = replica`.execute(trx);
       for (const table of ['order_status_history', 'order_fills', 'order_attempts'] as const) {

@@ -7,7 +7,7 @@ import type { TestDatabase } from '../support/databases.ts';
 import { insertRow } from './builders.ts';
 
 /** Each with what makes one of its rows that row. */
-export const RECORDS = {
+const RECORDS = {
   orders: ['id'],
   order_status_history: ['order_id', 'seq'],
   order_fills: ['id'],

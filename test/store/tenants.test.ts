@@ -60,6 +60,9 @@ async function wholeOrder(tenant_id: string): Promise<{ readonly id: string }> {
     reportOf({ ...again, lastFillId: rows[0]?.last ?? null }, [fillOf(old, { size: '1' })], 112),
     1,
   );
+  const tx = { hash: tenant_id.padEnd(64, '1'), bytes: Buffer.from(tenant_id) };
+  const end = { goodTilBlock: 130, nonce: undefined };
+  await storeCancel(db, { tenantId: tenant_id, owner, orderIds: [old.id], ...end, tx });
   await sql`SELECT archive_orders(${[old.id]}::uuid[])`.execute(db);
   return { id: order.id };
 }
