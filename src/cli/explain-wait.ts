@@ -36,6 +36,11 @@ function waitUnsigned({ order }: ToldOrder): string[] {
   const next = `at the latest after ${moment(order.next_wake_at)}`;
   if (order.cancel_requested_at !== null)
     return [`Awaited is only that its turn comes, ${next}: it ends as CANCELLED, never sent.`];
+  if (order.next_wake_at === null)
+    return [
+      'A recovery of the database has set it aside: it may have been sent by what was forgotten, under an id that nobody knows.',
+      'It is not sent any more; compare it with router unexplained, then router cancel it.',
+    ];
   const limits = [order.submit_by, order.good_til_time].filter((limit) => limit !== null);
   const limit = limits.toSorted((a, b) => a.getTime() - b.getTime())[0];
   return [

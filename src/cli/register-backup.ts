@@ -68,7 +68,7 @@ export function registerBackup(program: Command): void {
     .option('--json', 'as one JSON object', false)
     .addHelpText(
       'after',
-      '\nExample:\n  npx router backup drill --into postgresql://drill@spare/router\n\nStatus 0: equal. 1: not. 75: another drill is at it.',
+      '\nExample:\n  npx router backup drill --into postgresql://drill@spare/router\n\nStatus 0: equal. 1: not. 75: another drill is at it.\nA URL without a password takes it from PGPASSFILE: arguments can be read by every user of the machine.',
     )
     .action(async (file, options) => {
       process.exitCode = await (await import('./backup.ts')).runDrill(file, options);

@@ -92,7 +92,7 @@ function tell({ set_aside, lives_prolonged, cancels_requested }: Recovered): voi
   console.log('everything is halted, and venue client ids start anew');
   if (set_aside > 0)
     console.log(
-      `set aside ${set_aside} orders that may have been sent by what is forgotten: router orders --active`,
+      `set aside ${set_aside} orders that may have been sent by what is forgotten: router stuck lists them`,
     );
   if (lives_prolonged > 0)
     console.log(

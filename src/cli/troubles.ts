@@ -86,6 +86,7 @@ const WHY = {
   doubt: 'sent, and neither an answer nor proof came',
   due: 'its next step is due, and nobody took it: does a submitter run?',
   dead: 'its last block is over, and it was not settled: does the reconciler run?',
+  set_aside: 'set aside by a recovery: compare it with router unexplained, then router cancel',
 } as const;
 
 /** @returns 1 when there is one */

@@ -7,8 +7,8 @@ export type StuckOrder = {
   readonly client_id: string;
   readonly market: string;
   readonly status: string;
-  /** doubt: sent, and neither an answer nor proof came. due: its next step is due, and was not taken. dead: its last block is over, and it was not settled */
-  readonly why: 'doubt' | 'due' | 'dead';
+  /** doubt: sent, and neither an answer nor proof came. due: its next step is due, and was not taken. dead: its last block is over, and it was not settled. set_aside: by a recovery (src/store/recovery.ts) */
+  readonly why: 'doubt' | 'due' | 'dead' | 'set_aside';
   readonly since: Date;
   readonly retry_count: number;
   readonly error_message: string | null;
@@ -27,6 +27,7 @@ export async function listStuck(db: Database, olderThanS: number, limit: number)
     w AS (
       SELECT o.*, x.why, x.since FROM o CROSS JOIN LATERAL (VALUES
         ('due', CASE WHEN o.next_wake_at < clock_timestamp() THEN o.next_wake_at END),
+        ('set_aside', CASE WHEN o.attempt_count = 0 AND o.next_wake_at IS NULL THEN o.updated_at END),
         ('doubt', CASE WHEN o.attempt_count > 0 AND (o.outcome IS NULL OR o.outcome = 'doubt') THEN o.signed_at END),
         ('dead', CASE WHEN coalesce(o.good_til_block, o.dead_height) < o.read_height THEN o.updated_at END)
       ) AS x (why, since)

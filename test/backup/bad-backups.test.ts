@@ -6,6 +6,7 @@ import {
   chmodSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
@@ -18,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findClientTools } from '../../src/backup/client-tools.ts';
 import { listDumps } from '../../src/backup/folder.ts';
 import { drill, restore } from '../../src/backup/restore.ts';
+import { commandLineOf } from '../../src/ops/command-line.ts';
 import { openSession, untilBlocked } from '../store/builders.ts';
 import { bareEnvironment } from '../support/child-environment.ts';
 import { createDatabase } from '../support/databases.ts';
@@ -118,6 +120,19 @@ async function versionOf(url: string): Promise<number> {
   return rows[0].version;
 }
 
+/** Every user of the machine can read the arguments of a process. */
+function requireNoSecretInArguments(): void {
+  const commands = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => commandLineOf(Number(pid)));
+  const dumping = commands.filter(
+    (command) => command.includes('pg_dump') && command.includes('--snapshot='),
+  );
+  expect(dumping.length).toBeGreaterThan(0);
+  const password = decodeURIComponent(new URL(site.url).password);
+  expect(dumping.filter((command) => command.includes(password))).toEqual([]);
+}
+
 describe('a dump', () => {
   test('without a folder says what to set', async () => {
     expect(await site.router(['backup', 'dump'], { BACKUP_DIR: '' })).toEqual(oneLine(/set BACKUP_DIR/));
@@ -190,6 +205,7 @@ describe('a dump', () => {
     test('ends by SIGTERM: pg_dump ends with it, and its file is gone', async () => {
       const before = site.files();
       const code = await held(async (child) => {
+        requireNoSecretInArguments();
         child.kill('SIGTERM');
       });
       expect(code).toBe(130);

@@ -8,6 +8,7 @@ import { listControls } from '../../src/store/controls.ts';
 import { ensureCursor } from '../../src/store/cursors.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { finishRecovery } from '../../src/store/recovery.ts';
+import { listStuck } from '../../src/store/stuck.ts';
 import {
   cursorOf,
   include,
@@ -63,6 +64,9 @@ describe('finishing a recovery', () => {
       next_wake_at: null,
       error_message: expect.stringContaining('set aside by a recovery'),
     });
+    expect(await listStuck(db, 0, 10)).toMatchObject([
+      { client_id: order.intent.client_id, why: 'set_aside' },
+    ]);
   });
 
   test('lets a signed short-term order live as long as any signature of it may', async () => {

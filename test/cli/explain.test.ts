@@ -1,5 +1,6 @@
 // Every line of the status table in words: what happened, what the status rests on, and what would have to be true for it
 // to be wrong. The orders have lived in a real database, so what is told of them is what can come about.
+import { sql } from 'kysely';
 import { afterAll, expect, test } from 'vitest';
 import { explain } from '../../src/cli/explain.ts';
 import { storyAsJson, storyAsText } from '../../src/cli/show.ts';
@@ -350,6 +351,19 @@ const ACTIVE: Readonly<Record<string, Case>> = {
       ...[ASKED, 'Nothing is signed for it yet.', NONE, PENDING],
       'Awaited is its first signature, at the latest after TIME.',
       'After TIME it is not sent any more: it ends as EXPIRED.',
+      OPEN_END,
+    ],
+  },
+  'nothing signed yet, and set aside by a recovery': {
+    make: async () => {
+      const order = await unsigned(db);
+      await sql`UPDATE orders SET next_wake_at = NULL WHERE id = ${order.id}`.execute(db);
+      return order;
+    },
+    told: [
+      ...[ASKED, 'Nothing is signed for it yet.', NONE, PENDING],
+      'A recovery of the database has set it aside: it may have been sent by what was forgotten, under an id that nobody knows.',
+      'It is not sent any more; compare it with router unexplained, then router cancel it.',
       OPEN_END,
     ],
   },
