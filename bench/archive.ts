@@ -72,6 +72,7 @@ async function benchArchive(
   opened.defer(() => rmSync(folder, { recursive: true, force: true }));
   const sizes = smaller > 0 ? [smaller, orders] : [orders];
   const loading = await startBenchServer(folder, LOADING, signal);
+  opened.defer(loading.stop);
   for (const size of sizes) {
     console.error(`seeding ${size} orders, seed ${seed}`);
     await makeDatabase(loading, nameOf(size), (url) =>

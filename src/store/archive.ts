@@ -45,7 +45,7 @@ const MAX_SIZE = 5_000;
 /** No transaction shall take more than 250 ms: half of that leaves room for a disk that is slow for once. */
 const AIM_MS = 150;
 /** While it runs others wait for the processor and the log. Shorter: 10 ms of it go to planning, whatever it moves. */
-const PACED_AIM_MS = 80;
+const PACED_AIM_MS = 40;
 /** Of the time that a batch took: a fifth of one processor's time is taken. */
 const PACED_REST = 4;
 /** Its own statements pass over rows that are locked; what it may wait for is somebody who changes the schema. */

@@ -204,7 +204,7 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
         'TRUNCATE order_status_history',
         'UPDATE order_fills SET size = 1',
         'DELETE FROM order_keys',
-        'DELETE FROM cancel_transactions',
+        'TRUNCATE cancel_transactions',
         `UPDATE cancel_transactions SET tx_bytes = ''`,
         'DELETE FROM controls',
         `UPDATE control_changes SET reason = 'forged'`,
