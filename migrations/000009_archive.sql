@@ -82,13 +82,14 @@ BEGIN
 END $$;
 
 -- RESTRICT asks whether a part is left; the default asks besides whether the order has come back meanwhile, which for
--- each of the three costs as much again: a tenth of all that archiving costs.
+-- each of the three costs as much again: a tenth of all that archiving costs. The next migration validates them, while orders
+-- come in.
 ALTER TABLE order_attempts DROP CONSTRAINT order_attempts_order_id_fkey,
-  ADD CONSTRAINT order_attempts_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE RESTRICT;
+  ADD CONSTRAINT order_attempts_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE RESTRICT NOT VALID;
 ALTER TABLE order_fills DROP CONSTRAINT order_fills_order_id_fkey,
-  ADD CONSTRAINT order_fills_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE RESTRICT;
+  ADD CONSTRAINT order_fills_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE RESTRICT NOT VALID;
 ALTER TABLE order_status_history DROP CONSTRAINT order_status_history_order_id_fkey,
-  ADD CONSTRAINT order_status_history_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE RESTRICT;
+  ADD CONSTRAINT order_status_history_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE RESTRICT NOT VALID;
 
 -- Choosing ---------------------------------------------------------------------------------------------------------
 
