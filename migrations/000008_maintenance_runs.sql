@@ -29,12 +29,15 @@ BEGIN
         WHERE created_at < old);
     WHEN 'runs' THEN
       DELETE FROM maintenance_runs WHERE id IN (
-        SELECT id FROM maintenance_runs WHERE started_at < old AND outcome IS NOT NULL
+        -- What a recovery has noted is read for ever (ensureCursor).
+        SELECT id FROM maintenance_runs WHERE started_at < old AND outcome IS NOT NULL AND task <> 'recovery'
           AND id NOT IN (SELECT max(id) FROM maintenance_runs GROUP BY task, outcome)
         LIMIT max_rows);
     WHEN 'rate_limits' THEN
       DELETE FROM rate_limits WHERE key IN (
         SELECT key FROM rate_limits WHERE expire < extract(epoch FROM old) * 1000 LIMIT max_rows);
+    WHEN 'timer_turns' THEN
+      DELETE FROM timer_turns WHERE timer IN (SELECT timer FROM timer_turns WHERE taken_at < old LIMIT max_rows);
   END CASE;
   GET DIAGNOSTICS pruned = ROW_COUNT;
   RETURN pruned;

@@ -33,19 +33,14 @@ export function nextTick(pattern: string, now: Date): Date {
   return CronExpressionParser.parse(pattern, { currentDate: now, tz: 'UTC' }).next().toDate();
 }
 
-export async function isTaskDue(
-  { schedules, lastRuns }: Pick<UpkeepDeps, 'schedules' | 'lastRuns'>,
-  task: UpkeepTask,
-): Promise<boolean> {
-  const pattern = schedules[task];
+export function isTaskDue(pattern: string | undefined, last: LastRuns): boolean {
   if (pattern === undefined) return false;
-  const last = await lastRuns(task);
   return isDue(last, lastTick(pattern, new Date(last.now.getTime() + TICK_TOLERANCE_MS)));
 }
 
 /** Runs it if it is due. Throws what it failed with. */
 export async function upkeep(deps: UpkeepDeps, task: UpkeepTask): Promise<void> {
-  if (!(await isTaskDue(deps, task))) return;
+  if (!isTaskDue(deps.schedules[task], await deps.lastRuns(task))) return;
   const run = await deps.run(task);
   if (run.outcome === 'busy') return;
   const { outcome, counts, ms } = run;

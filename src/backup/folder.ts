@@ -117,7 +117,8 @@ export function findDump(folder: string | undefined, given: string | undefined):
   }
   const places = [given, ...(folder === undefined ? [] : [join(folder, basename(given))])];
   const file = places.find((place) => existsSync(place) && statSync(place).isFile());
-  if (file === undefined) throw new Error(`there is no file ${given}`);
+  if (file === undefined)
+    throw new Error(`there is no file ${given}: router backup list shows what there is`);
   return file;
 }
 

@@ -69,7 +69,12 @@ export type RestoreOptions = Restoring & {
   readonly migrate: (url: string) => Promise<void>;
 };
 
-export async function restore(options: RestoreOptions): Promise<Recovered & { readonly url: string }> {
+export type Restored = Recovered & {
+  /** false: the dump has no sidecar */
+  readonly isCompared: boolean;
+};
+
+export async function restore(options: RestoreOptions): Promise<Restored> {
   const { file, url, name, binDir, signal, recovery, migrate } = options;
   const sidecar = await requireWhole(file, signal);
   return holdingDatabase(url, name, async (server) => {
@@ -88,7 +93,7 @@ export async function restore(options: RestoreOptions): Promise<Recovered & { re
     await refuseUsed(server, name);
     await server.drop(name);
     await server.rename(unfinished, name);
-    return { ...recovered, url: server.urlOf(name) };
+    return { ...recovered, isCompared: sidecar !== undefined };
   });
 }
 

@@ -23,8 +23,7 @@ export async function runArchive({
   ...upkeep
 }: ArchiveCommand): Promise<number> {
   if (dryRun) return preview(olderThan, upkeep.json);
-  const { secrets } = readConfig(process.env);
-  return runUpkeepCommand('archive', upkeep, (config) =>
+  return runUpkeepCommand('archive', upkeep, (config, secrets) =>
     archive({
       olderThanDays: olderThan ?? config.ARCHIVE_AFTER_DAYS,
       limit,

@@ -22,6 +22,8 @@ const settings: (...given: Parameters<MakeWork>) => Parameters<typeof dump>[0] =
 };
 
 export function runDump(options: UpkeepOptions): Promise<number> {
+  // Without a folder it is never due: cron would take that for all being well.
+  requireFolder(readConfig(process.env).config.BACKUP_DIR);
   return runUpkeepCommand('backup', options, (...given) => dump(settings(...given)));
 }
 

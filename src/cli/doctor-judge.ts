@@ -12,7 +12,7 @@ export type Judgement = {
 };
 
 export const ok = (found: string): Judgement => ({ status: 'ok', found, todo: '' });
-const warn = (found: string, todo: string): Judgement => ({ status: 'warn', found, todo });
+export const warn = (found: string, todo: string): Judgement => ({ status: 'warn', found, todo });
 export const fail = (found: string, todo: string): Judgement => ({ status: 'FAIL', found, todo });
 export const skip = (why: string): Judgement => ({ status: 'skip', found: why, todo: '' });
 
@@ -253,4 +253,16 @@ export function judgeHeartbeats(
   const silent = found.filter(({ ageMs }) => ageMs === undefined || ageMs > maxAgeMs);
   if (silent.length === 0) return ok(text);
   return warn(text, `is a worker of ${silent.map(({ queue }) => queue).join(' and ')} running?`);
+}
+
+/** @param upkeep of each task that has ever run */
+export function judgeMaintenance(
+  upkeep: readonly { readonly task: string; readonly hasFailed: boolean; readonly lastDoneAt: Date | null }[],
+): Judgement {
+  const failed = upkeep.filter(({ hasFailed }) => hasFailed).map(({ task }) => task);
+  if (failed.length > 0) return warn(`${failed.join(', ')} failed`, 'router maintenance shows why');
+  const done = upkeep.filter(({ lastDoneAt }) => lastDoneAt !== null).map(({ task }) => task);
+  if (done.length === 0)
+    return warn('nothing was ever done', 'run a maintenance process, or the lines of deploy/crontab');
+  return ok(`done: ${done.toSorted().join(', ')}`);
 }

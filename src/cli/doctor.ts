@@ -1,5 +1,6 @@
 // `router doctor`: asks everything that a process of the router needs, each part within a deadline, and says of each
 // in one line what was found and what to do. Nothing is written anywhere.
+import { findClientTools } from '../backup/client-tools.ts';
 import { type Config, isPooled, isProduction, readConfig, type Secrets } from '../config.ts';
 import { noTelemetry } from '../core/telemetry.ts';
 import { createLogger } from '../ops/logger.ts';
@@ -13,6 +14,7 @@ import { openDatabase } from '../store/database.ts';
 import { inspectDatabase, installedChain, lackingRights, unmaintainable } from '../store/inspect.ts';
 import { migrationStatus, requireSchema } from '../store/migrations.ts';
 import { listHeartbeats } from '../store/queue-heartbeats.ts';
+import { readUpkeep } from '../store/table-figures.ts';
 import { readIndexerBudget } from '../venue/indexer-budget.ts';
 import { paperPrivateKey } from '../venue/keys.ts';
 import { PAPER_CHAIN_ID } from '../venue/networks.ts';
@@ -30,6 +32,7 @@ import {
   judgeHeartbeats,
   judgeIndexer,
   judgeInstallation,
+  judgeMaintenance,
   judgeNode,
   judgeOwnership,
   judgePooling,
@@ -40,6 +43,7 @@ import {
   judgeSchema,
   ok,
   skip,
+  warn,
 } from './doctor-judge.ts';
 import { table } from './output.ts';
 
@@ -58,6 +62,7 @@ const DATABASE_CHECKS = [
   'schema',
   'rights',
   'ownership',
+  'backup',
   'installation',
   'heartbeats',
 ];
@@ -175,12 +180,14 @@ async function examineDatabase(config: Config, secrets: Secrets): Promise<Check[
       schema,
       await check('rights', async () => judgeRights(facts, await lackingRights(db, facts))),
       await check('ownership', async () => judgeOwnership(facts, await unmaintainable(db))),
+      await check('backup', () => examineBackup(config, facts.versionNumber)),
     );
     if (schema.status === 'FAIL')
-      return [...checks, ...skipped(['installation', 'heartbeats'], 'the schema')];
+      return [...checks, ...skipped(['installation', 'maintenance', 'heartbeats'], 'the schema')];
     return [
       ...checks,
       await check('installation', async () => judgeInstallation(await installedChain(db), chainIdOf(config))),
+      await check('maintenance', async () => judgeMaintenance(await readUpkeep(db))),
       await check('heartbeats', async () =>
         judgeHeartbeats(await listHeartbeats(db), QUEUES, config.HEARTBEAT_MAX_AGE_MS),
       ),
@@ -191,6 +198,16 @@ async function examineDatabase(config: Config, secrets: Secrets): Promise<Check[
     // One that hangs must not hold up the end: the process exits with its answer.
     db.destroy().catch(() => {});
   }
+}
+
+async function examineBackup(
+  { BACKUP_DIR: folder, PG_BIN_DIR }: Config,
+  serverVersion: number,
+): Promise<Judgement> {
+  if (folder === undefined)
+    return warn('none are made here', 'set BACKUP_DIR, or let another tool make them (docs/operations.md)');
+  const { major } = await findClientTools(PG_BIN_DIR, serverVersion);
+  return ok(`into ${folder}, by pg_dump ${major}`);
 }
 
 /** @param isOwnStack the database is that of a running `npm start`, which alone knows where its exchange is */

@@ -1,5 +1,5 @@
 // The words of the maintenance commands: for people, and for cron where no maintenance process runs.
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { UpkeepTask } from '../core/upkeep.ts';
 import { wholeNumber } from './whole-number.ts';
 
@@ -38,12 +38,16 @@ export function registerUpkeep(program: Command): void {
     .option('--older-than <days>', 'created longer ago than this (default: ARCHIVE_AFTER_DAYS)', days)
     .option('--limit <n>', 'at most so many orders (default: all)', wholeNumber(1))
     .option('--fast', 'as fast as it goes: traffic waits for it now and then', false)
-    .option('--dry-run', 'only say what would move, by month; writes nothing', false)
+    .addOption(
+      new Option('--dry-run', 'only say what would move, by month; writes nothing')
+        .default(false)
+        .conflicts(['limit', 'fast', 'ifDue']),
+    )
     .option('--if-due', 'only when the schedule has had a tick since it was last done', false)
     .option('--json', 'what was done as one JSON object', false)
     .addHelpText(
       'after',
-      `\nExamples:\n  npx router archive --dry-run\n  npx router archive --older-than 30d --limit 100000 --verbose\n  npx router archive --if-due           # from cron\n\nA run may be broken off at any time; the next one goes on. ${STATUS}`,
+      `\nExamples:\n  npx router archive --dry-run\n  npx router archive --older-than 30d --limit 100000 --verbose\n  npx router archive --if-due           # from cron\n\nA run may be broken off at any time; the next one goes on. One that ends at --limit counts as done for the schedule, too.\n${STATUS}`,
     )
     .action(async (options) => {
       const verbose = program.opts()['verbose'] === true;

@@ -50,9 +50,14 @@ export async function runRestore(
         if (applied.length > 0) console.log(`applied ${applied.join(', ')}`);
       },
     });
-    console.log(`${basename(file)} is restored as database ${name}, equal to what was dumped`);
+    const compared = restored.isCompared
+      ? 'equal to what was dumped'
+      : `without ${basename(file)}.json nothing was compared`;
+    console.log(`${basename(file)} is restored as database ${name}; ${compared}`);
     tell(restored);
-    console.log('next: let DATABASE_URL name it, and router roles --grant … for the logins of the processes');
+    console.log(
+      'next: router roles --grant … on it for the logins of the processes, then let every DATABASE_URL name it',
+    );
   } finally {
     interrupt.release();
   }

@@ -24,14 +24,14 @@ export async function runMaintenanceList({
       for (const run of runs) console.log(JSON.stringify(run));
       return;
     }
-    const asked = { schedules, lastRuns: (task: (typeof UPKEEP_TASKS)[number]) => lastRuns(db, task) };
     const tasks: string[][] = [];
     for (const task of UPKEEP_TASKS) {
       const pattern = schedules[task];
-      const { done, now } = await lastRuns(db, task);
-      const next = pattern === undefined ? 'off' : time(nextTick(pattern, now));
-      const isDue = await isTaskDue(asked, task);
-      tasks.push([task, pattern ?? '-', done === undefined ? 'never' : time(done), isDue ? 'due now' : next]);
+      const last = await lastRuns(db, task);
+      const off = task === 'backup' && config.BACKUP_DIR === undefined ? 'BACKUP_DIR is not set' : 'off';
+      const next = pattern === undefined ? off : time(nextTick(pattern, last.now));
+      const done = last.done === undefined ? 'never' : time(last.done);
+      tasks.push([task, pattern ?? '-', done, isTaskDue(pattern, last) ? 'due now' : next]);
     }
     console.log(table([['task', 'schedule (UTC)', 'last done', 'next'], ...tasks]));
     if (runs.length === 0) return;

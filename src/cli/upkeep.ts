@@ -2,7 +2,7 @@
 // the maintenance process.
 import { type FinishedRun, isTaskDue } from '../app/upkeep.ts';
 import { type Config, readConfig, type Secrets } from '../config.ts';
-import type { Counts, RunTask, UpkeepTask } from '../core/upkeep.ts';
+import type { Counts, RunTask } from '../core/upkeep.ts';
 import { upkeepSchedules, upkeepWorks } from '../runtime/upkeep-works.ts';
 import { lastRuns, runTask, type Work } from '../store/maintenance.ts';
 import { requireSchema } from '../store/migrations.ts';
@@ -36,11 +36,8 @@ export async function runUpkeepCommand(
   try {
     return await withDatabase(async ({ db, router }) => {
       await requireSchema(db);
-      const deps = {
-        schedules: upkeepSchedules(config, secrets),
-        lastRuns: (of: UpkeepTask) => lastRuns(db, of),
-      };
-      if (ifDue && task !== 'base_backup' && !(await isTaskDue(deps, task))) {
+      const schedules: Readonly<Partial<Record<RunTask, string>>> = upkeepSchedules(config, secrets);
+      if (ifDue && !isTaskDue(schedules[task], await lastRuns(db, task))) {
         if (verbose) console.log(`${task} is not due`);
         return 0;
       }

@@ -5,6 +5,7 @@ import { canEndAsRejected, judge } from './answers.ts';
 import { toAtoms } from './decimal.ts';
 import { orderUuid } from './order-uuid.ts';
 import type { OrderStatus, TimeInForce } from './status.ts';
+import { VENUE_WINDOW_BLOCKS } from './wake.ts';
 
 /** A timestamp nonce is taken in blocks whose time is at most this far from it. Source: accountplus timestampnonce.go. */
 export const NONCE_WINDOW_MS = 30_000;
@@ -142,14 +143,11 @@ function whyRecordsBroken(
   return whyNoncesBroken(attempts);
 }
 
-/** Between the first and the highest signed good-til-block at most; orders_good_til_block_window. */
-const MAX_LIFE_BLOCKS = 40;
-
 /** After a recovery, which may have forgotten a signature, it is the highest that can have been signed (src/store/recovery.ts). */
 function isHighest(block: number | null, attempts: readonly ProvenAttempt[]): boolean {
   const signed = attempts.flatMap((attempt) => attempt.goodTilBlock ?? []);
   if (block === null || signed.length === 0) return block === null && signed.length === 0;
-  return block === Math.max(...signed) || block === Math.min(...signed) + MAX_LIFE_BLOCKS;
+  return block === Math.max(...signed) || block === Math.min(...signed) + VENUE_WINDOW_BLOCKS;
 }
 
 /** A chain takes a nonce once: a second one may only follow when nothing of the first can be carried out any more. */

@@ -102,7 +102,7 @@ export async function keepSchedules(
   schedules: Readonly<Record<string, string>>,
 ): Promise<void> {
   for (const [task, pattern] of Object.entries(schedules)) {
-    const job = { name: task, opts: { removeOnComplete: true, removeOnFail: true } };
+    const job = { name: task, opts: WAKE_OPTIONS };
     await queue.upsertJobScheduler(task, { pattern, tz: 'UTC' }, job);
   }
   for (const { key } of await queue.getJobSchedulers()) {

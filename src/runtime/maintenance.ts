@@ -64,8 +64,8 @@ export async function startMaintenance(context: Context): Promise<Service> {
         name: 'upkeep',
         run: async () => {
           for (const task of UPKEEP_TASKS) {
-            const isNow = await told(outages.database, isTaskDue(deps, task));
-            if (isNow) await told(outages.queue, addUpkeepJob(queue, task));
+            const last = await told(outages.database, lastRuns(db, task));
+            if (isTaskDue(deps.schedules[task], last)) await told(outages.queue, addUpkeepJob(queue, task));
           }
         },
       },

@@ -42,7 +42,7 @@ const FIRST_SIZE = 100;
 const MIN_SIZE = 20;
 /** Above it there is nothing to gain, and arrays of ids grow long. */
 const MAX_SIZE = 5_000;
-/** No transaction shall take more than 250 ms: half of that leaves room for a disk that is slow for once. */
+/** No transaction shall take more than 250 ms: the rest is room for a disk that is slow for once. */
 const AIM_MS = 150;
 /** While it runs others wait for the processor and the log. Shorter: 10 ms of it go to planning, whatever it moves. */
 const PACED_AIM_MS = 40;
@@ -146,7 +146,7 @@ function createWindows(ranges: readonly Range[]): Windows {
   };
 }
 
-/** Undefined where one is enough: paced, or few. */
+/** Undefined where one is enough: paced, or with a limit, which two could pass by a batch. */
 async function openSecond({ url, isPaced, limit }: ArchiveOptions) {
   if (url === undefined || isPaced || limit !== undefined) return undefined;
   const session = new pg.Client({
@@ -162,7 +162,7 @@ async function openSecond({ url, isPaced, limit }: ArchiveOptions) {
   return Object.assign(session, { [Symbol.asyncDispose]: () => session.end() });
 }
 
-/** Before anything moves: the batches that have no such row would. */
+/** Before anything moves: else batches without a row of that table would go through, and the run would end half way. */
 async function requireColumns({ session }: Run): Promise<void> {
   const { rows } = await session.query<{ live: string; name: string }>(
     `SELECT live, attname AS name FROM unnest($1::text[]) AS live JOIN pg_attribute a ON a.attrelid = live::regclass

@@ -3,7 +3,7 @@
 // when it is lost, and no two runs of a task can ever overlap.
 import { sql } from 'kysely';
 import pg from 'pg';
-import type { Counts, LastRuns, RunTask, UpkeepTask } from '../core/upkeep.ts';
+import type { Counts, LastRuns, RunTask } from '../core/upkeep.ts';
 import type { Database } from './database.ts';
 
 /** What a task's work gets. */
@@ -42,7 +42,7 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** A dead process's row would look as if it still ran; whoever has the turn knows better. */
 const VANISHED = 'its process ended without a word';
 
-export async function lastRuns(db: Database, task: UpkeepTask): Promise<LastRuns> {
+export async function lastRuns(db: Database, task: RunTask): Promise<LastRuns> {
   // One index entry each. A run from before the clock was set back would hold up everything until then.
   const newest = (outcome: 'done' | 'failed') => sql<Date | null>`(
     SELECT started_at FROM maintenance_runs

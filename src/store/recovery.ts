@@ -1,6 +1,7 @@
 // What a database needs that was restored, recovered to a time or promoted, before anybody may trade with it: what came
 // after its last moment is forgotten, but the venue remembers. All in one transaction, safe to repeat.
 import { type RawBuilder, sql } from 'kysely';
+import { VENUE_WINDOW_BLOCKS } from '../core/wake.ts';
 import { setMode } from './controls.ts';
 import type { Database } from './database.ts';
 import { highestKnownBlock } from './installation.ts';
@@ -99,8 +100,8 @@ async function distrustOrders(trx: Database): Promise<Recovered> {
   // The highest that can have been signed: it is dead, and settled, only there.
   const lives_prolonged = await countOf(
     trx,
-    sql`UPDATE orders SET good_til_block = first_good_til_block + 40
-      WHERE ${ACTIVE} AND good_til_block < first_good_til_block + 40 AND cancel_requested_at IS NULL`,
+    sql`UPDATE orders SET good_til_block = first_good_til_block + ${VENUE_WINDOW_BLOCKS}
+      WHERE ${ACTIVE} AND good_til_block < first_good_til_block + ${VENUE_WINDOW_BLOCKS} AND cancel_requested_at IS NULL`,
   );
   const cancels_requested = await countOf(
     trx,

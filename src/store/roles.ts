@@ -176,6 +176,7 @@ const WORKER: Grants = {
   maintenance_runs: READ,
   queue_heartbeats: ['SELECT', 'INSERT', 'UPDATE'],
   fleet_figures: READ,
+  maintenance_figures: READ,
   orders_archive: READ,
   order_attempts_archive: READ,
   order_fills_archive: READ,
@@ -225,6 +226,7 @@ export const GRANTS = {
     orders_archive: READ,
     archive_candidates: READ,
     fleet_figures: READ,
+    maintenance_figures: READ,
   },
   /** The queue, and nothing else. */
   cryptopulse_producer: {},

@@ -1,7 +1,6 @@
 // How the tables fare: sizes, dead rows, the age of what is not frozen yet, and the upkeep that is to care for them. The months of
 // an archive count as one table, so that the number of names stays.
 import { sql } from 'kysely';
-import type { UpkeepTask } from '../core/upkeep.ts';
 import type { Database } from './database.ts';
 import { type IndexUsage, indexUsage, type SlowQuery, slowQueries } from './monitoring.ts';
 
@@ -17,7 +16,7 @@ type TableFigures = {
 };
 
 type UpkeepFigures = {
-  readonly task: UpkeepTask | string;
+  readonly task: string;
   readonly lastDoneAt: Date | null;
   /** the newest run that has ended */
   readonly hasFailed: boolean;
@@ -57,7 +56,7 @@ async function readTables(db: Database): Promise<readonly TableFigures[]> {
   return rows;
 }
 
-async function readUpkeep(db: Database): Promise<readonly UpkeepFigures[]> {
+export async function readUpkeep(db: Database): Promise<readonly UpkeepFigures[]> {
   const rows = await db.selectFrom('maintenance_figures').selectAll().execute();
   return rows.map((row) => ({
     task: row.task ?? '',

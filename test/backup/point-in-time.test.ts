@@ -1,6 +1,15 @@
 // Recovery to a moment: trade, base backup, trade on, note the moment, damage, recover to it. What is there then is what was
 // true, everything is halted, and what the venue remembers and the database has forgotten is booked to no new order.
-import { chmodSync, cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
@@ -78,12 +87,19 @@ async function running(router: TestRouter, work: () => Promise<void>): Promise<v
   for (const service of services) await service.stop();
 }
 
+/** The setting as deploy/postgresql.conf has it. */
+function deployed(setting: string): string {
+  const text = readFileSync(join(import.meta.dirname, '..', '..', 'deploy', 'postgresql.conf'), 'utf8');
+  const [, value] = new RegExp(`^${setting} = '(.*)'$`, 'm').exec(text) ?? [];
+  if (value === undefined) throw new Error(`deploy/postgresql.conf does not set ${setting}`);
+  return value;
+}
+
 test('a database that is recovered to a moment is what it was then, halted, and mistakes nothing of what it has forgotten', {
   timeout: 240_000,
 }, async () => {
   const wal = newFolder();
-  // As deploy/postgresql.conf has it.
-  const archiveCommand = `test ! -f ${wal}/%f && cp %p ${wal}/%f.part && mv ${wal}/%f.part ${wal}/%f`;
+  const archiveCommand = deployed('archive_command').replaceAll('/backup/wal', wal);
   const site = started.use(await startSite(['archive_mode=on', `archive_command=${archiveCommand}`]));
   const router = started.use(await routerOn(site.database, { paper: { blockMs: 200 } }));
   const { paper } = router;

@@ -216,3 +216,19 @@ test('heartbeats: a queue that nobody consumes is named', () => {
     'is a worker of orders and maintenance running?',
   );
 });
+
+test('maintenance: what failed is named, and that nobody has ever done any', () => {
+  const done = { task: 'vacuum', hasFailed: false, lastDoneAt: new Date(0) };
+  expect(judge.judgeMaintenance([done, { ...done, task: 'analyze' }])).toEqual({
+    status: 'ok',
+    found: 'done: analyze, vacuum',
+    todo: '',
+  });
+  expect(judge.judgeMaintenance([done, { ...done, task: 'archive', hasFailed: true }])).toMatchObject({
+    status: 'warn',
+    found: 'archive failed',
+  });
+  expect(judge.judgeMaintenance([{ task: 'backup', hasFailed: false, lastDoneAt: null }]).todo).toContain(
+    'deploy/crontab',
+  );
+});

@@ -66,6 +66,8 @@ test('a router that has all that it needs passes, in one line a check', async ()
   expect(onRedis.of('block')?.found).toMatch(/^block \d+, \d\.\d s old$/);
   expect(onRedis.of('account')?.found).toMatch(/^number \d+$/);
   expect(onRedis.of('redis persistence')?.status).toBe('ok');
+  expect(onRedis.of('maintenance')?.found).toBe('nothing was ever done');
+  expect(onRedis.of('backup')?.todo).toMatch(/^set BACKUP_DIR/);
 
   const { status, output } = await doctor(settings, []);
   expect(status).toBe(0);

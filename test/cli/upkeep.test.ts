@@ -34,7 +34,7 @@ test('done is 0 and says nothing to cron, something to who asks, and is on recor
   for (const { started_by } of runs) expect(started_by).toMatch(/.@./);
   const listed = (await router('maintenance')).stdout;
   expect(listed).toMatch(/^vacuum +30 3 \* \* \* +20\S+ .*\d$/m);
-  expect(listed).toMatch(/^backup +- +never +off$/m);
+  expect(listed).toMatch(/^backup +- +never +BACKUP_DIR is not set$/m);
   const lines = (await router('maintenance', '--json', '--limit', '2')).stdout.trim().split('\n');
   expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ task: 'prune' }, { task: 'analyze' }]);
 });

@@ -14,7 +14,13 @@ const NOT_PASSED = [
   // There is no pooler among the containers.
   'DATABASE_DIRECT_URL',
   'DATABASE_DIRECT_URL_FILE',
+  // The image has no client tools of PostgreSQL: backups are made outside of it.
+  'BACKUP_SCHEDULE',
+  'BACKUP_DIR',
+  'BACKUP_KEEP_DAYS',
   'BACKUP_DATABASE_URL',
+  'BACKUP_DATABASE_URL_FILE',
+  'PG_BIN_DIR',
   'REDIS_URL',
   'DYDX_PRIVATE_KEY',
   'DYDX_MNEMONIC',
