@@ -1,6 +1,10 @@
 -- The archive compares what leaves with what arrives, chooses by itself what is old and at rest, and takes cancel
 -- transactions along with their orders.
 
+-- In the order in which workers lock them, and not long behind a dump: everybody would wait behind us.
+SET LOCAL lock_timeout = '3s';
+LOCK TABLE orders, order_attempts, order_fills, order_status_history, cancel_transactions IN ACCESS EXCLUSIVE MODE;
+
 -- Cancel transactions ----------------------------------------------------------------------------------------------
 
 -- By month of the cancel: it may be for orders of several months. Found by its orders, as the live ones are.

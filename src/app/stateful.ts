@@ -41,21 +41,33 @@ export async function carryOnStateful(deps: WakeDeps, order: ClaimedOrder): Prom
   const signed = signedOf(deps, order);
   const finding = await ask(deps, order, signed, block);
   const decision = decideStateful(signed, finding, { now: deps.now(), block });
-  if (decision.action !== 'note_absent') return carryOut(deps, order, decision, block);
-  const { height, time } = decision.block;
-  const corroboration = await corroborate(deps, order, height);
+  const absentFrom = absenceOf(decision);
+  if (absentFrom === undefined) return carryOut(deps, order, decision, block);
+  const corroboration = await corroborate(deps, order, absentFrom);
   if (corroboration !== 'absent') {
     // The chain has it although no index finds it: it can be cancelled all the same.
     if (order.isCancelRequested) await cancelStateful(deps, order, block);
     const delayMs = corroboration === 'not_yet' ? deps.statefulPollMs : deps.statefulWatchMs;
     return { kind: 'later', delayMs };
   }
+  if (decision.action !== 'note_absent') return carryOut(deps, order, decision, block);
+  const { height, time } = decision.block;
   const { id, attemptCount } = order;
   if (!(await deps.noteAbsent({ id, nonce: signed.nonce, attemptCount, height, time }))) {
     return lookAgain(deps, order);
   }
   const after = decideStateful({ ...signed, deadNonce: signed.nonce }, finding, { now: deps.now(), block });
   return carryOut(deps, order, after, block);
+}
+
+/**
+ * From which block on the order must be neither in the chain's state nor with the indexer. Also when its nonce was found dead
+ * long ago: a recovered database may have forgotten another one that was signed since.
+ */
+function absenceOf(decision: StatefulDecision): number | undefined {
+  if (decision.action === 'note_absent') return decision.block.height;
+  const isNeverIncluded = decision.action === 'note_dead' && decision.death.cause === 'never_included';
+  return isNeverIncluded ? decision.death.height : undefined;
 }
 
 function signedOf(deps: WakeDeps, order: ClaimedOrder): SignedStateful {

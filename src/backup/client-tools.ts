@@ -110,6 +110,8 @@ export async function runTool({ program, args, url, signal, read }: ToolRun): Pr
         );
     });
   });
+  // It may end while what it wrote is still read.
+  ended.catch(() => {});
   const reading = child.stdout === null ? undefined : read?.(child.stdout);
   // Whoever cannot go on reading ends it; what it says then is not the cause.
   const failed = await reading?.then(

@@ -35,9 +35,10 @@ export type DumpSettings = {
 
 /** The work of the task `backup`. */
 export function dump({ url, folder: given, keepDays, binDir }: DumpSettings): Work {
-  return async ({ signal, progress }) => {
+  return async ({ session, signal, progress }) => {
     const folder = requireFolder(given);
     return withSnapshot(url, signal, async (snapshot) => {
+      await requireSameDatabase(session, snapshot);
       const tools = await findClientTools(binDir, snapshot.source.version);
       refuseOtherDatabase(folder, snapshot);
       const leftovers = removeLeftovers(folder);
@@ -47,14 +48,16 @@ export function dump({ url, folder: given, keepDays, binDir }: DumpSettings): Wo
         const written = await write(file, { url, snapshot, tools, signal, progress });
         await requireListed(tools, unfinishedOf(file), written.tables, signal);
         await finishDump(file, sidecarOf(snapshot, takenAt, written));
-        const removed = removeOld(folder, keepDays, takenAt);
+        // The turn is still ours; and the dump is made, whatever becomes of old ones.
+        await session.query('SELECT');
+        const removed = removeOldOnes(folder, keepDays, takenAt);
         return {
           file: basename(file),
           bytes: written.bytes,
           tables: Object.keys(written.tables).length,
           rows: Object.values(written.tables).reduce((total, { rows }) => total + rows, 0),
-          removed: removed.length,
-          ...(leftovers === 0 ? {} : { leftovers }),
+          removed,
+          leftovers,
         } satisfies Counts;
       } catch (error) {
         rmSync(unfinishedOf(file), { force: true });
@@ -64,11 +67,32 @@ export function dump({ url, folder: given, keepDays, binDir }: DumpSettings): Wo
   };
 }
 
+/** Whoever restores into another database and forgets BACKUP_DATABASE_URL would go on dumping the old one. */
+async function requireSameDatabase(session: Run['session'], { source }: Snapshot): Promise<void> {
+  const { rows } = await session.query(
+    'SELECT current_database() AS database, pg_postmaster_start_time()::text AS server',
+  );
+  const [{ database, server }] = rows;
+  if (database === source.database && server === source.serverStart) return;
+  throw new Error(
+    `BACKUP_DATABASE_URL is database ${source.database}, and DATABASE_URL is ${database}: both must name the same one`,
+  );
+}
+
+/** @returns how many went, or why none did */
+function removeOldOnes(folder: string, keepDays: number, now: Date): number | string {
+  try {
+    return removeOld(folder, keepDays, now).length;
+  } catch (error) {
+    return `none: ${error instanceof Error ? error.message : error}`;
+  }
+}
+
 /** Names do not tell databases apart, and retention would take those of the other one. */
 function refuseOtherDatabase(folder: string, { source }: Snapshot): void {
   const own = source.installation?.id ?? null;
   const other = listDumps(folder).find(
-    ({ sidecar: { installation } }) => own !== null && installation !== null && installation !== own,
+    ({ sidecar: { installation } }) => installation !== null && installation !== own,
   );
   if (other !== undefined) {
     throw new Error(

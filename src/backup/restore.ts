@@ -52,12 +52,12 @@ async function withDatabaseNamed<Result>(
   name: string,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  await server.dropWhoeverUses(name);
+  await server.dropUnfinished(name);
   try {
     await server.create(name);
     return await work();
   } finally {
-    await server.dropWhoeverUses(name);
+    await server.dropUnfinished(name);
   }
 }
 
@@ -108,12 +108,12 @@ async function unlessBroken<Result>(
   name: string,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  await server.dropWhoeverUses(name);
+  await server.dropUnfinished(name);
   try {
     await server.create(name);
     return await work();
   } catch (error) {
-    await server.dropWhoeverUses(name).catch(() => {});
+    await server.dropUnfinished(name).catch(() => {});
     throw error;
   }
 }

@@ -35,10 +35,23 @@ export type RunOptions = {
   readonly startedBy: string;
   readonly signal: AbortSignal;
   readonly onProgress?: Progress;
+  /** this machine's clock, unix ms */
+  readonly now?: () => number;
+};
+
+type Turn = {
+  readonly locked: boolean;
+  readonly pid: number;
+  readonly since: string;
+  readonly now: Date;
 };
 
 const LOCK_TIMEOUT = '5s';
 const CONNECT_TIMEOUT_MS = 5_000;
+/** A machine that vanished says no good-bye: its turn ends after a minute, and not after the system's two hours. */
+const KEEPALIVES = ['tcp_keepalives_idle = 30', 'tcp_keepalives_interval = 10', 'tcp_keepalives_count = 3'];
+/** What is old is moved and deleted: neither by a clock that has jumped nor against one. */
+const MAX_CLOCK_MS = 5 * 60_000;
 /** A dead process's row would look as if it still ran; whoever has the turn knows better. */
 const VANISHED = 'its process ended without a word';
 
@@ -67,7 +80,7 @@ export function listRuns(db: Database, limit: number) {
 
 /** Throws, and records it, when the work fails. */
 export async function runTask(
-  { db, url, task, startedBy, signal, onProgress }: RunOptions,
+  { db, url, task, startedBy, signal, onProgress, now = Date.now }: RunOptions,
   work: Work,
 ): Promise<{ outcome: 'busy' } | { outcome: 'done' | 'stopped'; counts: Counts; ms: number }> {
   signal.throwIfAborted();
@@ -85,12 +98,13 @@ export async function runTask(
   await session.connect();
   let isClean = false;
   try {
-    const { rows } = await session.query(
-      'SELECT pg_try_advisory_lock(hashtext($1)) AS locked, pg_backend_pid() AS pid',
+    const { rows } = await session.query<Turn>(
+      `SELECT pg_try_advisory_lock(hashtext($1)) AS locked, pid, backend_start::text AS since, clock_timestamp() AS now
+      FROM pg_stat_activity WHERE pid = pg_backend_pid()`,
       [`maintenance ${task}`],
     );
-    const pid: number = rows[0].pid;
-    if (rows[0].locked !== true) {
+    const [turn] = rows;
+    if (turn?.locked !== true) {
       isClean = true;
       return { outcome: 'busy' };
     }
@@ -107,14 +121,20 @@ export async function runTask(
     };
     const broken = AbortSignal.any([signal, lost.signal]);
     const cancel = () => {
-      sql`SELECT pg_cancel_backend(${pid})`.execute(db).catch(() => {});
+      // A number of a process that is gone may be another's.
+      sql`SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+        WHERE pid = ${turn.pid} AND backend_start = ${turn.since}::timestamptz`
+        .execute(db)
+        .catch(() => {});
     };
     broken.addEventListener('abort', cancel);
     try {
+      refuseWrongClock(turn.now, now());
       await actAsOwner(session);
       // The login's own is for statements of a moment.
       await session.query('SET statement_timeout = 0');
       await session.query(`SET lock_timeout = '${LOCK_TIMEOUT}'`);
+      for (const setting of KEEPALIVES) await session.query(`SET ${setting}`);
       counts = await work({
         session,
         signal: broken,
@@ -140,6 +160,14 @@ export async function runTask(
     if (isClean) await session.end();
     else session.connection.stream.destroy();
   }
+}
+
+function refuseWrongClock(database: Date, ownMs: number): void {
+  const aheadS = Math.round((database.getTime() - ownMs) / 1000);
+  if (Math.abs(aheadS) * 1000 <= MAX_CLOCK_MS) return;
+  throw new Error(
+    `the database's clock is ${Math.abs(aheadS)} s ${aheadS > 0 ? 'ahead of' : 'behind'} this machine's: nothing is done by a clock that may be wrong`,
+  );
 }
 
 async function begin(db: Database, task: RunTask, startedBy: string) {

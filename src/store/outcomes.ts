@@ -5,6 +5,7 @@ import { sql } from 'kysely';
 import type { Outcome } from '../core/answers.ts';
 import type { Resolution } from '../core/proof.ts';
 import type { Database } from './database.ts';
+import { SET_ASIDE } from './recovery.ts';
 import { rowsAs } from './rows.ts';
 import { storableText } from './text.ts';
 
@@ -139,15 +140,20 @@ export type NeverSent = {
   readonly resolution: Extract<Resolution, { rule: 'never_sent' }>;
 };
 
+/** What a recovery set aside may have been sent by what is forgotten: its end must not say more than is known. */
+const AS_FAR_AS_KNOWN = ', as far as is known after a recovery';
+
 /** Ends orders of which nothing was ever signed. @returns the ids that it ended */
 export async function endNeverSent(db: Database, orders: readonly NeverSent[]): Promise<Set<string>> {
   const columns = { id: 'uuid', status: 'order_status', reason: 'text', resolution: 'jsonb' } as const;
   const ids = orders.map(({ id }) => id);
   const result = await sql<{ id: string }>`
     WITH d AS MATERIALIZED (SELECT * FROM ${rowsAs('d', columns, orders)}),
-    l AS MATERIALIZED (SELECT id FROM orders WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE)
-    UPDATE orders o SET status = d.status, status_reason = left('never sent: ' || d.reason, 255),
-      error_message = d.reason, resolution = d.resolution, next_wake_at = NULL,
+    l AS MATERIALIZED (SELECT id, CASE WHEN error_message LIKE ${`${SET_ASIDE}%`} THEN ${AS_FAR_AS_KNOWN}::text ELSE '' END AS so_far
+      FROM orders WHERE id = ANY(${ids}::uuid[]) ORDER BY id FOR NO KEY UPDATE)
+    UPDATE orders o SET status = d.status, status_reason = left('never sent' || l.so_far || ': ' || d.reason, 255),
+      error_message = CASE WHEN l.so_far = '' THEN d.reason ELSE o.error_message END, next_wake_at = NULL,
+      resolution = jsonb_set(d.resolution, '{cause}', to_jsonb(d.resolution ->> 'cause' || l.so_far)),
       cancelled_at = CASE WHEN d.status = 'CANCELLED' THEN clock_timestamp() END
     FROM l JOIN d ON d.id = l.id
     WHERE o.id = l.id AND o.id = ANY(${ids}::uuid[]) AND o.status = 'PENDING' AND o.attempt_count = 0

@@ -21,8 +21,9 @@ export type Recovered = {
 };
 
 const ACTIVE = sql`status IN ('PENDING', 'OPEN', 'PARTIALLY_FILLED')`;
-const SET_ASIDE =
-  'set aside by a recovery: it may have been sent by what is forgotten; compare it with router unexplained, then cancel it';
+export const SET_ASIDE = 'set aside by a recovery';
+const WHY_SET_ASIDE =
+  ': it may have been sent by what is forgotten; compare it with router unexplained, then cancel it';
 
 /** @param db as the owner of its tables, or as a superuser @throws when it is still in recovery */
 export async function finishRecovery(db: Database, recovery: Recovery): Promise<Recovered> {
@@ -94,7 +95,7 @@ const FAR_FROM_FORGOTTEN = sql`((last_value / 1000 + 1073742 + floor(random() * 
 async function distrustOrders(trx: Database): Promise<Recovered> {
   const set_aside = await countOf(
     trx,
-    sql`UPDATE orders SET next_wake_at = NULL, error_message = ${SET_ASIDE}
+    sql`UPDATE orders SET next_wake_at = NULL, error_message = ${SET_ASIDE + WHY_SET_ASIDE}
       WHERE ${ACTIVE} AND attempt_count = 0 AND cancel_requested_at IS NULL`,
   );
   // The highest that can have been signed: it is dead, and settled, only there.

@@ -7,9 +7,10 @@ export type ServerDatabases = {
   readonly version: number;
   /** absent; empty: no tables; used: has some */
   readonly look: (name: string) => Promise<'absent' | 'empty' | 'used'>;
+  /** Unfinished until it is renamed. */
   readonly create: (name: string) => Promise<void>;
-  /** Whoever is connected to it is thrown out. */
-  readonly dropWhoeverUses: (name: string) => Promise<void>;
+  /** One that create has made and nobody has finished; whoever is connected to it is thrown out. Refuses any other. */
+  readonly dropUnfinished: (name: string) => Promise<void>;
   /** Fails when somebody is connected to it. */
   readonly drop: (name: string) => Promise<void>;
   readonly rename: (from: string, to: string) => Promise<void>;
@@ -17,6 +18,8 @@ export type ServerDatabases = {
 };
 
 const CONNECT_TIMEOUT_MS = 5_000;
+/** The comment of a database that a restore or a drill has made and not finished: only such a one is dropped. */
+const UNFINISHED = 'unfinished, by router restore';
 /** Every server has it; names of databases are locked there. */
 const COMMON_DATABASE = 'postgres';
 
@@ -54,8 +57,8 @@ export async function holdingDatabase<Result>(
         if (found.rowCount === 0) return 'absent';
         return (await hasTables(urlOf(database))) ? 'used' : 'empty';
       },
-      create: (database) =>
-        run(`CREATE DATABASE ${quoted(database)} TEMPLATE template0 ENCODING 'UTF8'`).catch(
+      create: async (database) => {
+        await run(`CREATE DATABASE ${quoted(database)} TEMPLATE template0 ENCODING 'UTF8'`).catch(
           (error: unknown) => {
             if (sqlstateOf(error) !== '42501') throw error;
             const { username } = new URL(url);
@@ -63,10 +66,28 @@ export async function holdingDatabase<Result>(
               `the login ${username} may not create databases: give another one, or let a superuser ALTER ROLE ${quoted(username)} CREATEDB`,
             );
           },
-        ),
-      dropWhoeverUses: (database) => run(`DROP DATABASE IF EXISTS ${quoted(database)} WITH (FORCE)`),
+        );
+        await run(`COMMENT ON DATABASE ${quoted(database)} IS '${UNFINISHED}'`);
+      },
+      dropUnfinished: async (database) => {
+        const found = await client.query(
+          `SELECT shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname = $1`,
+          [database],
+        );
+        const [row] = found.rows;
+        if (row === undefined) return;
+        // Killed between making it and saying so, it is empty.
+        if (row.comment !== UNFINISHED && (await hasTables(urlOf(database))))
+          throw new Error(
+            `the database ${database} is in the way and was not left by a restore or a drill: rename it, or drop it`,
+          );
+        await run(`DROP DATABASE IF EXISTS ${quoted(database)} WITH (FORCE)`);
+      },
       drop: (database) => run(`DROP DATABASE IF EXISTS ${quoted(database)}`),
-      rename: (from, to) => run(`ALTER DATABASE ${quoted(from)} RENAME TO ${quoted(to)}`),
+      rename: async (from, to) => {
+        await run(`ALTER DATABASE ${quoted(from)} RENAME TO ${quoted(to)}`);
+        await run(`COMMENT ON DATABASE ${quoted(to)} IS NULL`);
+      },
       urlOf,
     });
   });

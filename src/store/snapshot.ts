@@ -13,6 +13,8 @@ type Source = {
   /** e.g. 150018 */
   readonly version: number;
   readonly database: string;
+  /** when the server was started, to the microsecond: tells servers apart */
+  readonly serverStart: string;
   readonly login: string;
   /** as whom it reads, by SET ROLE; undefined: as itself */
   readonly role: Role | undefined;
@@ -83,9 +85,10 @@ async function readAs(session: pg.Client): Promise<Role | undefined> {
 async function readSource(session: pg.Client): Promise<Omit<Source, 'role'>> {
   const { rows } = await session.query(`
     SELECT current_setting('server_version_num')::int AS version, current_database() AS database,
+      pg_postmaster_start_time()::text AS server_start,
       session_user::text AS login, to_regclass('public.installation') IS NOT NULL AS has_installation,
       to_regclass('public.kysely_migration') IS NOT NULL AS has_migrations`);
-  const [{ version, database, login, has_installation, has_migrations }] = rows;
+  const [{ version, database, server_start, login, has_installation, has_migrations }] = rows;
   const one = async (isThere: boolean, query: string) =>
     isThere ? (await session.query(query)).rows[0] : undefined;
   const installation = await one(has_installation, 'SELECT id, chain_id FROM public.installation');
@@ -93,6 +96,7 @@ async function readSource(session: pg.Client): Promise<Omit<Source, 'role'>> {
   return {
     version,
     database,
+    serverStart: server_start,
     login,
     installation: installation && { id: installation.id, chainId: installation.chain_id },
     schema: migration?.name ?? undefined,

@@ -63,6 +63,21 @@ const into = (name: string, file: string) => ({
   migrate: async () => {},
 });
 
+test('a backup login of another database than the one in use is refused', async () => {
+  await using other = await site.cluster.createDatabase();
+  const before = site.files();
+  expect(await site.router(['backup', 'dump'], { BACKUP_DATABASE_URL: other.url })).toEqual(
+    oneLine(/both must name the same one/),
+  );
+  expect(site.files()).toEqual(before);
+});
+
+test('without a folder a dump is refused, also where cron only asks whether it is due', async () => {
+  expect(await site.router(['backup', 'dump', '--if-due'], { BACKUP_DIR: '' })).toEqual(
+    oneLine(/set BACKUP_DIR/),
+  );
+});
+
 /** A folder with a pg_dump that says that it is of that version. */
 function pretendTools(version: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'router-tools-'));

@@ -212,6 +212,20 @@ describe('router restore', () => {
     });
   });
 
+  test('drops no database of a name that it would use on the way, unless it has left it there itself', async () => {
+    const url = named(site.url, 'router_restoring');
+    await administer(site.url, 'CREATE DATABASE router_restoring');
+    await administer(url, 'CREATE TABLE money (id INTEGER)');
+    const refused = await site.router(['restore', file, '--database', 'router']);
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('router_restoring is in the way'),
+    });
+    await administer(url, 'SELECT FROM money');
+    await administer(site.url, `COMMENT ON DATABASE router_restoring IS 'unfinished, by router restore'`);
+    expect(await site.router(['restore', file, '--database', 'router'])).toMatchObject({ code: 0 });
+  });
+
   test('by a login that is no superuser, where roles are unknown, is as whole', async () => {
     await administer(site.url, `CREATE ROLE restorer LOGIN CREATEDB PASSWORD 'restorer'`);
     const as = new URL(named(site.url, 'modest'));

@@ -1,4 +1,5 @@
 // Stateful and conditional orders through every way they end, and through doubt.
+import { type RawBuilder, sql } from 'kysely';
 import { expect, test } from 'vitest';
 import type { IntentInput } from '../../src/core/intent.ts';
 import { findOrder } from '../../src/store/order-story.ts';
@@ -49,6 +50,37 @@ test('long-term orders end as filled, or expired at their time', async () => {
     });
   }
 });
+
+test('an order whose nonce was dead, as far as a recovered database knows, is cancelled and not given up while the chain has it', async () => {
+  await using router = await startTestRouter();
+  const intent: Named = { ...base, client_id: 'forgotten', price: '57000', good_til_time: inMs(600_000) };
+  const submitter = await router.submitter();
+  await router.client.enqueue([intent]);
+  const isLive = () => router.paper.truth().orders.filter(({ live }) => live).length;
+  await expect.poll(isLive, { timeout: 30_000 }).toBe(1);
+  await submitter.stop();
+  // What was known before the attempt that rests was signed.
+  await asIfOnlyBefore(router, sql`UPDATE order_attempts SET included_height = NULL, included_code = NULL`);
+  await asIfOnlyBefore(
+    router,
+    sql`UPDATE orders SET included_height = NULL, dead_nonce = nonce, status = 'OPEN',
+      cancel_requested_at = clock_timestamp(), next_wake_at = clock_timestamp()`,
+  );
+  await router.submitter();
+  await router.reconciler();
+  await router.settled([intent]);
+  expect(isLive()).toBe(0);
+  expect((await storyOf(router, 'forgotten')).order).toMatchObject({ status: 'CANCELLED' });
+});
+
+/** Past the triggers, which let nothing be forgotten. */
+async function asIfOnlyBefore(router: TestRouter, change: RawBuilder<unknown>): Promise<void> {
+  await router.db.connection().execute(async (session) => {
+    await sql`SET session_replication_role = replica`.execute(session);
+    await change.execute(session);
+    await sql`SET session_replication_role = origin`.execute(session);
+  });
+}
 
 test('a post-only long-term order that would cross is removed by the venue', async () => {
   await using router = await startTestRouter({ settings: { STATEFUL_WATCH_MS: '200' } });

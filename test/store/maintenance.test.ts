@@ -165,6 +165,23 @@ test('a signal that came before the start starts nothing', async () => {
   expect(await runs(database.db)).toEqual([]);
 });
 
+test('a clock that has jumped moves and deletes nothing', async () => {
+  await using database = await createDatabase();
+  const { db, url } = database;
+  const { signal } = new AbortController();
+  let hasRun = false;
+  const run = runTask(
+    { db, url, task: 'prune', startedBy: 'a test', signal, now: () => Date.now() - 3_600_000 },
+    async () => {
+      hasRun = true;
+      return {};
+    },
+  );
+  await expect(run).rejects.toThrow(/^the database's clock is 3\d{3} s ahead of this machine's/);
+  expect(hasRun).toBe(false);
+  expect(await runs(db)).toMatchObject([{ task: 'prune', outcome: 'failed' }]);
+});
+
 async function untilAsleep(db: Database): Promise<void> {
   await expect
     .poll(async () => {

@@ -6,6 +6,7 @@ import { startResends } from '../../src/store/attempts.ts';
 import { createBatcher } from '../../src/store/batcher.ts';
 import { type AttemptOutcome, endNeverSent, recordOutcomes } from '../../src/store/outcomes.ts';
 import { bookReport } from '../../src/store/reconciling.ts';
+import { finishRecovery } from '../../src/store/recovery.ts';
 import { createDatabase } from '../support/databases.ts';
 import {
   answerOf,
@@ -359,6 +360,19 @@ describe('the end of what was never sent', () => {
       next_wake_at: null,
     });
     expect((await historyOf(db, order)).at(-1)).toMatchObject({ new_status: status });
+  });
+
+  test('says no more than is known of what a recovery has set aside', async () => {
+    await using recovered = await createDatabase();
+    const order = await unsigned(recovered.db);
+    await finishRecovery(recovered.db, { reason: 'a test', setBy: 'tester', isNothingLost: false });
+    await cancelOrder(recovered.db, order);
+    await endNeverSent(recovered.db, [endOf(order, 'CANCELLED', 'cancelled')]);
+    expect(await orderRow(recovered.db, order)).toMatchObject({
+      status_reason: 'never sent, as far as is known after a recovery: cancelled',
+      error_message: expect.stringContaining('it may have been sent'),
+      resolution: { rule: 'never_sent', cause: 'cancelled, as far as is known after a recovery' },
+    });
   });
 
   test('by a cancel says when it was cancelled', async () => {
