@@ -5,13 +5,16 @@ ALTER TABLE maintenance_runs
   DROP CONSTRAINT maintenance_runs_outcome_check,
   ADD CONSTRAINT maintenance_runs_outcome_check CHECK (outcome IN ('done', 'failed', 'stopped'));
 
--- For those who watch: they need no right to see who ran what, and which error it met.
+-- For those who watch: they need no right to see who ran what, and which error it met. Tasks that have a schedule, also
+-- those that have never run.
 CREATE VIEW maintenance_figures AS
-  SELECT task,
-    max(started_at) FILTER (WHERE outcome = 'done') AS last_done_at,
-    coalesce((array_agg(outcome ORDER BY id DESC) FILTER (WHERE outcome IS NOT NULL))[1] = 'failed', false) AS has_failed,
-    bool_or(outcome IS NULL) AS is_running
-  FROM maintenance_runs GROUP BY task;
+  SELECT t.task,
+    max(r.started_at) FILTER (WHERE r.outcome = 'done') AS last_done_at,
+    coalesce((array_agg(r.outcome ORDER BY r.id DESC) FILTER (WHERE r.outcome IS NOT NULL))[1] = 'failed', false) AS has_failed,
+    count(r.id) FILTER (WHERE r.outcome IS NULL) > 0 AS is_running
+  FROM unnest(ARRAY['backup', 'archive', 'vacuum', 'analyze', 'prune']) AS t (task)
+  LEFT JOIN maintenance_runs AS r ON r.task = t.task
+  GROUP BY t.task;
 
 -- Deletes old records that no order rests on, at most so many rows at a time; nobody may delete a younger one, whatever is
 -- asked for. Of the runs the newest of each outcome stays: it tells what is due. @returns how many

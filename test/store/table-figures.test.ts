@@ -1,6 +1,7 @@
 // Figures of the database for those who watch: by table, an archive's months as one, and what became of the upkeep.
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import { UPKEEP_TASKS } from '../../src/core/upkeep.ts';
 import { readDatabaseFigures } from '../../src/store/table-figures.ts';
 import { createDatabase } from '../support/databases.ts';
 import { insertRow } from './builders.ts';
@@ -32,9 +33,13 @@ test('upkeep tells when it was done, whether the newest run failed, and whether 
     ('archive', 'done', '2026-01-01Z'), ('archive', 'failed', '2026-01-02Z'), ('archive', NULL, '2026-01-03Z'),
     ('backup', NULL, '2026-01-03Z')`.execute(db);
   const { upkeep } = await readDatabaseFigures(db);
+  const never = { lastDoneAt: null, hasFailed: false, isRunning: false };
+  expect(upkeep.map(({ task }) => task).toSorted()).toEqual([...UPKEEP_TASKS].toSorted());
   expect(upkeep.toSorted((a, b) => (a.task < b.task ? -1 : 1))).toEqual([
+    { task: 'analyze', ...never },
     { task: 'archive', lastDoneAt: new Date('2026-01-01Z'), hasFailed: true, isRunning: true },
     { task: 'backup', lastDoneAt: null, hasFailed: false, isRunning: true },
+    { task: 'prune', ...never },
     { task: 'vacuum', lastDoneAt: new Date('2026-01-02Z'), hasFailed: false, isRunning: false },
   ]);
 });
