@@ -21,8 +21,10 @@ export type FirstAttempt =
   | { readonly kind: 'signed'; readonly attempt: NewAttempt }
   /** it ends as never sent */
   | { readonly kind: 'refused'; readonly cause: string }
-  /** the venue, a halt or a limiter does not let it go now */
-  | { readonly kind: 'later'; readonly delayMs: number };
+  /** a limiter does not let it go now */
+  | { readonly kind: 'later'; readonly delayMs: number }
+  /** what it depends on, the venue, its prices or the halts, cannot be seen now */
+  | { readonly kind: 'blind' };
 
 type FirstAttemptDeps = Pick<
   SubmitDeps,
@@ -39,8 +41,15 @@ type FirstAttemptDeps = Pick<
   | 'statefulPollMs'
 >;
 
-/** How soon to look again when the venue's height or markets are unknown. */
-export const BLIND_RETRY_MS = 500;
+const BLIND_RETRY_MS = 500;
+
+/**
+ * How soon to look again when something cannot be seen. All of a process look at the same moments, so that however many wait
+ * cost two wake-ups a second: looking at all of them again and again is what would keep an overloaded process blind.
+ */
+export function blindRetryMs(now: Date): number {
+  return 2 * BLIND_RETRY_MS - (now.getTime() % BLIND_RETRY_MS);
+}
 
 export async function firstAttempt(
   deps: FirstAttemptDeps,
@@ -59,15 +68,15 @@ export async function firstAttempt(
   const block = deps.block();
   const isBlind = order.type === 'MARKET' && !deps.isOracleFresh(order.market);
   if (block === undefined || market === undefined || isBlind) {
-    return { kind: 'later', delayMs: BLIND_RETRY_MS };
+    return { kind: 'blind' };
   }
   const placement = placementOf(order, plan, market, signer.owner);
   const held = deps.gate.whyHeld(placement);
-  if (held?.mode === 'UNKNOWN') return { kind: 'later', delayMs: BLIND_RETRY_MS };
+  if (held?.mode === 'UNKNOWN') return { kind: 'blind' };
   if (held !== undefined) return { kind: 'refused', cause: held.reason };
   const beyond = await deps.gate.whyBeyond(placement, market);
   if (beyond !== undefined) {
-    if ('mode' in beyond) return { kind: 'later', delayMs: BLIND_RETRY_MS };
+    if ('mode' in beyond) return { kind: 'blind' };
     return { kind: 'refused', cause: `${beyond.field}: ${beyond.reason} (${beyond.code})` };
   }
   const { owner } = signer;

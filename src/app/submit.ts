@@ -15,7 +15,7 @@ import type { NewOrder, Recorded } from '../store/recording.ts';
 import type { Rejection } from '../store/rejections.ts';
 import type { NonceUse } from '../store/stateful.ts';
 import { acceptIntent, type Door } from './accept.ts';
-import { firstAttempt } from './first-attempt.ts';
+import { blindRetryMs, type FirstAttempt, firstAttempt } from './first-attempt.ts';
 
 export type Logs = {
   readonly debug: (fields: object, message: string) => void;
@@ -139,7 +139,7 @@ async function placeOne(
   if (recorded === 'duplicate') return undefined;
   if (recorded === 'cancelled') await endUnsent(deps, order.id, 'CANCELLED', 'cancelled before it came');
   else if (first.kind === 'refused') await endUnsent(deps, order.id, 'REJECTED', first.cause);
-  else if (attempt === undefined) deps.wakeIn(first.kind === 'later' ? first.delayMs : 0);
+  else if (attempt === undefined) deps.wakeIn(delayOf(first, deps.now()));
   else {
     const { tx } = attempt;
     const { enqueuedAt } = order;
@@ -169,6 +169,11 @@ export async function giveBack(
 
 /** Not signed now: markets are unknown, or its deadline has passed. */
 const LATER = { kind: 'later', delayMs: 0 } as const;
+
+function delayOf(first: FirstAttempt, now: Date): number {
+  if (first.kind === 'blind') return blindRetryMs(now);
+  return first.kind === 'later' ? first.delayMs : 0;
+}
 
 /** What halts look at. */
 type PlacementKey = Pick<Placement, 'tenantId' | 'account' | 'market' | 'reduceOnly'>;

@@ -8,7 +8,7 @@ import type { Batcher } from '../store/batcher.ts';
 import type { Claim, Claimed, ClaimedOrder } from '../store/due-orders.ts';
 import type { Rejection } from '../store/rejections.ts';
 import { type CancelDeps, type Fenceable, fence, groupFences, needsFence } from './cancel.ts';
-import { BLIND_RETRY_MS, type Candidate, firstAttempt, laterForRate, signAttempt } from './first-attempt.ts';
+import { blindRetryMs, type Candidate, firstAttempt, laterForRate, signAttempt } from './first-attempt.ts';
 import { sendAgain, startAndSend } from './send-again.ts';
 import { carryOnStateful, type StatefulDeps } from './stateful.ts';
 import { endUnsent, type PlaceJob, rejectionOf, type SubmitDeps, unsignedOrder } from './submit.ts';
@@ -36,7 +36,7 @@ export type Next =
   | { readonly kind: 'done' }
   | { readonly kind: 'await_proof' }
   | { readonly kind: 'later'; readonly delayMs: number }
-  /** the venue cannot be seen */
+  /** what it depends on cannot be seen */
   | { readonly kind: 'blind' };
 
 type Turn = { readonly order: ClaimedOrder; readonly next: Next };
@@ -53,14 +53,15 @@ export async function wake(deps: WakeDeps, isOfCancels = false): Promise<number>
   while (!deps.isStopping()) {
     const claimed = await deps.claim({ limit: BATCH, leaseMs: deps.resendAfterMs, isOfCancels });
     total += claimed.length;
-    if (claimed.length > 0) await goOn(deps, claimed);
-    if (claimed.length < BATCH) break;
+    const isSeeing = claimed.length === 0 || (await goOn(deps, claimed));
+    // Of those that are due, a hundred are enough to find out.
+    if (claimed.length < BATCH || !isSeeing) break;
   }
   return total;
 }
 
-/** Fences go out together and wait for nothing; every other order goes on by itself. */
-async function goOn(deps: WakeDeps, claimed: readonly ClaimedOrder[]): Promise<void> {
+/** Fences go out together and wait for nothing; every other order goes on by itself. @returns false: all of them are blind */
+async function goOn(deps: WakeDeps, claimed: readonly ClaimedOrder[]): Promise<boolean> {
   const height = deps.block()?.height;
   const isFence = (order: ClaimedOrder): order is Fenceable =>
     height !== undefined && needsFence(order, height);
@@ -75,10 +76,9 @@ async function goOn(deps: WakeDeps, claimed: readonly ClaimedOrder[]): Promise<v
   if (failed[0] !== undefined) {
     deps.log.error({ ...failed[0], orders: failed.length }, 'orders not carried on, they are due again');
   }
-  await schedule(
-    deps,
-    done.flatMap(({ turns: each }) => each),
-  );
+  const all = done.flatMap(({ turns: each }) => each);
+  await schedule(deps, all);
+  return !all.every(({ next }) => next.kind === 'blind');
 }
 
 /** What goes wrong with one is that one's, and it is due again. */
@@ -95,10 +95,13 @@ async function turn(orders: readonly ClaimedOrder[], work: () => Promise<Next>) 
 async function schedule(deps: WakeDeps, turns: readonly Turn[]): Promise<void> {
   const proofOnly = turns.flatMap(({ order, next }) => (next.kind === 'await_proof' ? [order] : []));
   const blind = turns.filter(({ next }) => next.kind === 'blind').length;
-  if (blind > 0) deps.log.warn({ orders: blind }, 'orders wait for the venue to be visible');
-  const nowMs = deps.now().getTime();
+  if (blind > 0)
+    deps.log.warn({ orders: blind }, 'orders wait: the venue, its prices or the halts cannot be seen');
+  const now = deps.now();
+  const nowMs = now.getTime();
   const later = turns.flatMap(({ order, next }) => {
-    const delayMs = next.kind === 'later' ? next.delayMs : next.kind === 'blind' ? BLIND_RETRY_MS : undefined;
+    const delayMs =
+      next.kind === 'later' ? next.delayMs : next.kind === 'blind' ? blindRetryMs(now) : undefined;
     return delayMs === undefined ? [] : [{ ...order, wakeAt: new Date(nowMs + delayMs) }];
   });
   await deps.awaitProof(proofOnly);
@@ -126,7 +129,7 @@ async function carryOnUnsigned(deps: WakeDeps, order: ClaimedOrder): Promise<Nex
     await endUnsent(deps, order.id, decision.status, decision.cause);
     return DONE;
   }
-  if (decision.action === 'wait') return { kind: 'later', delayMs: BLIND_RETRY_MS };
+  if (decision.action === 'wait') return { kind: 'blind' };
   const { findMarket, planSettings } = deps.door();
   if (findMarket === undefined) return { kind: 'blind' };
   const candidate = candidateOf(order);
@@ -137,7 +140,7 @@ async function carryOnUnsigned(deps: WakeDeps, order: ClaimedOrder): Promise<Nex
     return DONE;
   }
   const first = await firstAttempt(deps, candidate, planned.plan);
-  if (first.kind === 'later') return first;
+  if (first.kind === 'later' || first.kind === 'blind') return first;
   if (first.kind === 'refused') {
     await endUnsent(deps, order.id, 'REJECTED', first.cause);
     return DONE;
@@ -162,7 +165,7 @@ async function carryOnShortTerm(deps: WakeDeps, order: ClaimedOrder): Promise<Ne
     // The block was not known when fences were chosen: it goes with the next claim.
     case 'fence':
     case 'wait':
-      return { kind: 'later', delayMs: BLIND_RETRY_MS };
+      return { kind: 'blind' };
     case 'resend':
     case 'resign': {
       const signer = deps.signer(order.account, order.tenantId);

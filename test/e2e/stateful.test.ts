@@ -68,9 +68,9 @@ test('an order whose nonce was dead, as far as a recovered database knows, is ca
   );
   await router.submitter();
   await router.reconciler();
-  await router.settled([intent]);
-  expect(isLive()).toBe(0);
-  expect((await storyOf(router, 'forgotten')).order).toMatchObject({ status: 'CANCELLED' });
+  await expect.poll(isLive, { timeout: 30_000 }).toBe(0);
+  // By what transaction it came onto the chain nobody knows any more: it stays in doubt, for a person to see.
+  expect((await storyOf(router, 'forgotten')).order).toMatchObject({ status: 'OPEN', resolution: null });
 });
 
 /** Past the triggers, which let nothing be forgotten. */
