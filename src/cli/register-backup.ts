@@ -84,7 +84,7 @@ export function registerBackup(program: Command): void {
     .option('--by <name>', 'who (default: user@host)', name(MAX_SET_BY_CHARS))
     .addHelpText(
       'after',
-      `\nExample:\n  npx router restore cryptopulse_20260304.backup --database router_restored\n\n${AFTERWARDS}`,
+      `\nExample:\n  npx router restore cryptopulse_20260304.backup --database restored\n\n${AFTERWARDS}`,
     )
     .action(async (file, options) => (await import('./restore.ts')).runRestore(file, options));
 
