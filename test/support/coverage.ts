@@ -15,7 +15,8 @@ export const coverage: CoverageV8Options & { readonly provider: 'v8' } = {
     'src/**/generate-*.ts',
     // Doors that tests open only as processes: test/cli asserts what they print and how they end.
     'src/cli.ts',
-    'src/cli/{bench,commands,controls,intake,interrupt,paper,register-controls,settle,truth,up,with-database}.ts',
+    'src/cli/{archive,backup,bench,commands,controls,intake,interrupt,paper,register-backup,register-controls}.ts',
+    'src/cli/{register-upkeep,restore,runs,settle,truth,up,upkeep,with-database}.ts',
     // The proof kit runs as processes, too: what shows that it works is that it fails when the router is wrong.
     'src/kit/**',
     'src/runtime/run-worker.ts',
