@@ -64,6 +64,7 @@ const DATABASE_CHECKS = [
   'ownership',
   'backup',
   'installation',
+  'maintenance',
   'heartbeats',
 ];
 
