@@ -189,7 +189,7 @@ test('the maintenance process takes the dump that is due, once', async () => {
   });
   const context = await openContext('maintenance', config, secrets);
   const service = await startMaintenance(context);
-  await expect.poll(() => listDumps(site.folder).length, { timeout: 30_000 }).toBe(before + 1);
+  await expect.poll(() => listDumps(site.folder).length).toBe(before + 1);
   await expect
     .poll(
       async () =>

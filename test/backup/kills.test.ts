@@ -76,7 +76,7 @@ test('a dump that is killed leaves nothing under a final name, and the next one 
     await run(['backup', 'dump'], ms * (0.3 + 0.65 * random()));
     expect(await wholeDumps()).toBeGreaterThanOrEqual(before);
     // The killed one's turn ends with its session.
-    await expect.poll(async () => (await run(['backup', 'dump'])).code, { timeout: 30_000 }).toBe(0);
+    await expect.poll(async () => (await run(['backup', 'dump'])).code).toBe(0);
     expect(site.files().filter((name) => name.endsWith('.unfinished'))).toEqual([]);
     expect(
       differences(listDumps(site.folder)[0]?.sidecar.tables ?? {}, { ...source, ...(await ownSums()) }),
@@ -109,7 +109,7 @@ test(
       const isThere = (await databases()).includes(name);
       // It was whole when it got its name: the kill came too late.
       if (isThere) await administer(site.url, `ALTER DATABASE ${name} RENAME TO ${name}_in_time`);
-      await expect.poll(async () => (await restore(name)).code, { timeout: 30_000 }).toBe(0);
+      await expect.poll(async () => (await restore(name)).code).toBe(0);
       for (const whole of [name, ...(isThere ? [`${name}_in_time`] : [])]) await requireRestored(whole);
     }
     expect((await databases()).filter((name) => name.endsWith('_restoring'))).toEqual([]);

@@ -57,7 +57,7 @@ async function untilResumed(router: TestRouter): Promise<void> {
     await router.settled([probe]);
     return statusOf(router.db, probe.client_id);
   };
-  await expect.poll(tryOne, { timeout: 20_000 }).toBe('FILLED');
+  await expect.poll(tryOne).toBe('FILLED');
 }
 
 /** What the venue has beside what was known at the moment. */
@@ -147,9 +147,7 @@ async function tradeUntil(site: Site, router: TestRouter): Promise<void> {
     await tradeOn(router, 8, 2, 'between');
     const inAnHour = new Date(Date.now() + 3_600_000).toISOString();
     await router.client.enqueue([{ ...order('on-chain', '50000'), good_til_time: inAnHour }]);
-    await expect
-      .poll(async () => (await rowOf(db, 'on-chain'))?.included_height ?? null, { timeout: 20_000 })
-      .not.toBeNull();
+    await expect.poll(async () => (await rowOf(db, 'on-chain'))?.included_height ?? null).not.toBeNull();
     await router.client.enqueue([{ ...order('resting', '57000'), good_til_blocks: 40 }]);
     await expect.poll(() => statusOf(db, 'resting')).toBe('OPEN');
   });
@@ -167,10 +165,10 @@ async function whatIsTrue({ db, url }: Site) {
 /** What will be forgotten: new orders, and what becomes of those that were there. */
 async function tradeAfter(site: Site, router: TestRouter): Promise<void> {
   await running(router, async () => {
-    await expect.poll(() => statusOf(site.db, 'unsent'), { timeout: 20_000 }).toBe('FILLED');
+    await expect.poll(() => statusOf(site.db, 'unsent')).toBe('FILLED');
     await tradeOn(router, 12, 3, 'forgotten');
     await site.router(['cancel', 'on-chain']);
-    await expect.poll(() => statusOf(site.db, 'on-chain'), { timeout: 20_000 }).toBe('CANCELLED');
+    await expect.poll(() => statusOf(site.db, 'on-chain')).toBe('CANCELLED');
   });
   expect(await router.findings()).toEqual([]);
 }
@@ -190,9 +188,9 @@ async function nothingLeaves(router: TestRouter, forgottenFills: readonly string
   expect(halted.map(({ status, attempt_count }) => [status, attempt_count])).toEqual(
     Array(4).fill(['REJECTED', 0]),
   );
-  await expect.poll(() => unexplainedIn(db), { timeout: 20_000 }).toEqual(forgottenFills);
-  await expect.poll(() => statusOf(db, 'resting'), { timeout: 30_000 }).toMatch(/^(EXPIRED|FILLED)$/);
-  await expect.poll(() => statusOf(db, 'on-chain'), { timeout: 20_000 }).toBe('CANCELLED');
+  await expect.poll(() => unexplainedIn(db)).toEqual(forgottenFills);
+  await expect.poll(() => statusOf(db, 'resting')).toMatch(/^(EXPIRED|FILLED)$/);
+  await expect.poll(() => statusOf(db, 'on-chain')).toBe('CANCELLED');
   expect(await statusOf(db, 'unsent')).toBe('PENDING');
 }
 
@@ -227,7 +225,7 @@ async function damage(site: Site, wal: string): Promise<void> {
   const { rows } = await sql<{ file: string }>`SELECT pg_walfile_name(pg_switch_wal()) AS file`.execute(
     site.db,
   );
-  await expect.poll(() => existsSync(join(wal, rows[0]?.file ?? '')), { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => existsSync(join(wal, rows[0]?.file ?? ''))).toBe(true);
   await site.cluster[Symbol.asyncDispose]();
 }
 
@@ -256,9 +254,7 @@ async function recover(site: Site, wal: string, then: string): Promise<TestDatab
   const db = openDatabase({ url });
   started.defer(() => db.destroy());
   await expect
-    .poll(async () => (await sql<{ is: boolean }>`SELECT pg_is_in_recovery() AS is`.execute(db)).rows, {
-      timeout: 30_000,
-    })
+    .poll(async () => (await sql<{ is: boolean }>`SELECT pg_is_in_recovery() AS is`.execute(db)).rows)
     .toEqual([{ is: false }]);
   return { url, db, [Symbol.asyncDispose]: async () => {} };
 }

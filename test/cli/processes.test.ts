@@ -119,12 +119,12 @@ test('a child that dies is started again with the arguments for later, and ends 
   onTestFinished(() => running.stop(0));
   expect(await running.ready).toBe(4711);
   process.kill(Number(starts()[0]?.split(' ')[1]), 'SIGKILL');
-  await expect.poll(() => starts().length, { timeout: 20_000 }).toBe(2);
+  await expect.poll(() => starts().length).toBe(2);
   expect(starts()[1]).toMatch(/^4711 /);
   expect(exits).toEqual([['child', 'SIGKILL', 500]]);
   const log = join(folder, 'logs', 'child.log');
   // A stop before it has said that would leave it unsaid.
-  await expect.poll(() => readFileSync(log, 'utf8'), { timeout: 20_000 }).toContain('said by 4711');
+  await expect.poll(() => readFileSync(log, 'utf8')).toContain('said by 4711');
   await running.stop(5_000);
   await running.stop(5_000);
   expect(exits).toHaveLength(1);

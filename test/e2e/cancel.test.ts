@@ -29,16 +29,12 @@ async function storyOf(router: TestRouter, clientId: string) {
 }
 
 async function untilStatus(router: TestRouter, clientId: string, status: string): Promise<void> {
-  await expect
-    .poll(async () => (await findOrder(router.db, 'default', clientId))?.order.status, { timeout: 20_000 })
-    .toBe(status);
+  await expect.poll(async () => (await findOrder(router.db, 'default', clientId))?.order.status).toBe(status);
 }
 
 async function untilIncluded(router: TestRouter, clientId: string): Promise<void> {
   await expect
-    .poll(async () => (await findOrder(router.db, 'default', clientId))?.order.included_height ?? null, {
-      timeout: 20_000,
-    })
+    .poll(async () => (await findOrder(router.db, 'default', clientId))?.order.included_height ?? null)
     .not.toBeNull();
 }
 
@@ -154,9 +150,7 @@ test('cancelling all empties a book of short-term and stateful orders by batches
     longTerm('long'),
   ];
   await router.client.enqueue(intents);
-  await expect
-    .poll(async () => (await countActive(router.db, {})).others, { timeout: 20_000 })
-    .toBe(intents.length);
+  await expect.poll(async () => (await countActive(router.db, {})).others).toBe(intents.length);
   await untilIncluded(router, 'long');
   expect(await requestCancels(router.db, { market: 'ETH-USD' })).toBe(10);
   expect(await requestCancels(router.db, {})).toBe(intents.length - 10);
@@ -195,7 +189,7 @@ test('the queue takes halts and lifts none', async () => {
   const control = router.queues.queue<JobData>(CONTROL_QUEUE);
   await control.add('halt', { reason: 'a test', by: 'operator' });
   const modes = () => router.db.selectFrom('controls').select(['mode', 'set_by']).execute();
-  await expect.poll(modes, { timeout: 20_000 }).toEqual([{ mode: 'HALTED', set_by: 'operator' }]);
+  await expect.poll(modes).toEqual([{ mode: 'HALTED', set_by: 'operator' }]);
   await control.add('resume', { reason: 'forged', by: 'operator' });
   await expect.poll(async () => (await control.getFailed()).map(({ name }) => name)).toEqual(['resume']);
   expect(await modes()).toEqual([{ mode: 'HALTED', set_by: 'operator' }]);

@@ -22,7 +22,7 @@ test('an intent that was recorded in time is told as a duplicate after its submi
   const [intent] = randomIntents(1, 41, 'again').map((one) => ({ ...one, submit_by }));
   if (intent === undefined) throw new Error('no intent');
   expect((await router.client.enqueue(intent, { until: 'recorded' })).outcome).toBe('recorded');
-  await expect.poll(() => Date.now() > Date.parse(submit_by), { timeout: 10_000 }).toBe(true);
+  await expect.poll(() => Date.now() > Date.parse(submit_by)).toBe(true);
   expect((await router.client.enqueue(intent)).outcome).toBe('duplicate');
   expect((await router.client.enqueue({ ...intent, client_id: 'new' })).outcome).toBe('invalid');
 });
@@ -74,9 +74,7 @@ test('a repeat right behind its original is a duplicate, another body a conflict
   } as const;
   expect((await router.client.enqueue(bad)).outcome).toBe('queued');
   await router.submitter();
-  await expect
-    .poll(async () => (await latestRejections(router.db, 'default', 'fixed', 1)).length, { timeout: 10_000 })
-    .toBe(1);
+  await expect.poll(async () => (await latestRejections(router.db, 'default', 'fixed', 1)).length).toBe(1);
   expect((await router.client.enqueue({ ...bad, size: '0.01' })).outcome).toBe('queued');
 });
 
@@ -88,9 +86,9 @@ test('an intent that was refused once and is offered again is refused again, not
   const count = async () => (await latestRejections(router.db, 'default', 'off-grid', 10)).length;
   for (const expected of [1, 2]) {
     await queue.add('place', bad, { jobId: 'p-same' });
-    await expect.poll(count, { timeout: 10_000 }).toBe(expected);
+    await expect.poll(count).toBe(expected);
     // While the job is under way, the same id is the same job.
-    await expect.poll(async () => queue.getJob('p-same'), { timeout: 10_000 }).toBeUndefined();
+    await expect.poll(async () => queue.getJob('p-same')).toBeUndefined();
   }
   await queue.close();
 });
@@ -175,7 +173,7 @@ test('a request that waits for a socket until after its deadline is dropped unse
   const first = validator.broadcast(Buffer.from('first'));
   let mayLeave = true;
   const second = validator.broadcast(Buffer.from('second'), () => mayLeave);
-  await expect.poll(() => arrived, { timeout: 10_000 }).toBe(1);
+  await expect.poll(() => arrived).toBe(1);
   mayLeave = false;
   release[0]?.();
   expect((await first).kind).toBe('no_answer');
@@ -197,7 +195,7 @@ async function withOneFill(router: TestRouter) {
     good_til_blocks: 20,
   } as const;
   await router.client.enqueue(intent);
-  await expect.poll(() => router.paper.truth().fills.length, { timeout: 20_000 }).toBeGreaterThan(0);
+  await expect.poll(() => router.paper.truth().fills.length).toBeGreaterThan(0);
   const fills = router.paper
     .truth()
     .fills.map((fill): Fill => ({ ...fill, orderUuid: fill.order_id, type: 'LIMIT', createdAt: new Date() }));
@@ -273,7 +271,7 @@ test('a failed job of one attempt is put back, and one that killed its workers i
   void failing.run();
   await queue.add('place', lost, { attempts: 1 });
   await queue.add('place', poison, { attempts: 1 });
-  await expect.poll(() => queue.getFailedCount(), { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => queue.getFailedCount()).toBe(2);
   await failing.close();
   await router.submitter();
   await router.reconciler();
@@ -291,7 +289,7 @@ test('a submitter that is stopped claims nothing more', { timeout: OUTAGE_TEST_M
   const intents = unhurried(randomIntents(400, 59, 'stop'));
   await router.client.enqueue(intents, { until: 'recorded' });
   const submitter = await router.submitter();
-  await expect.poll(() => router.paper.truth().orders.length, { timeout: 20_000 }).toBeGreaterThan(0);
+  await expect.poll(() => router.paper.truth().orders.length).toBeGreaterThan(0);
   await submitter.stop();
   const atStop = router.paper.truth().orders.length;
   expect(atStop).toBeLessThan(intents.length);

@@ -3,4 +3,4 @@ import { killAndCompare, seedsFrom } from './kills.ts';
 
 test('kills of the submitter between send and commit lose nothing and double nothing', async () => {
   await killAndCompare('after_send', seedsFrom(200, 18));
-}, 180_000);
+}, 300_000);

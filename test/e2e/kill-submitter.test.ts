@@ -3,4 +3,4 @@ import { killAndCompare, seedsFrom } from './kills.ts';
 
 test('kills of the submitter between commit and send lose nothing and double nothing', async () => {
   await killAndCompare('before_send', seedsFrom(100, 18));
-}, 180_000);
+}, 300_000);

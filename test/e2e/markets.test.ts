@@ -31,7 +31,7 @@ async function refusalOf(router: TestRouter, intent: IntentInput): Promise<strin
   await queue.close();
   const find = async () =>
     (await latestRejections(router.db, 'default', intent.client_id, 1))[0]?.refusals[0];
-  await expect.poll(find, { timeout: 20_000 }).toBeDefined();
+  await expect.poll(find).toBeDefined();
   const refusal = await find();
   return `${refusal?.code} ${refusal?.reason}`;
 }
@@ -39,7 +39,7 @@ async function refusalOf(router: TestRouter, intent: IntentInput): Promise<strin
 /** Two refreshes: one may have been under way. */
 async function untilRefreshed(router: TestRouter, ticker: string, isSeen: (market: object) => boolean) {
   const find = async () => (await loadMarkets(router.db)).find((market) => market.ticker === ticker);
-  await expect.poll(async () => isSeen((await find()) ?? {}), { timeout: 20_000 }).toBe(true);
+  await expect.poll(async () => isSeen((await find()) ?? {})).toBe(true);
 }
 
 test('a tick and a step that change are the grid from the next refresh on', async () => {
@@ -107,7 +107,7 @@ test('without an indexer a submitter starts with the stored table: LIMIT orders 
   const market = resting('market', { type: 'MARKET', price: undefined, good_til_blocks: undefined });
   await router.client.enqueue([limit, market]);
   const statusOf = async (name: string) => (await findOrder(router.db, 'default', name))?.order.status;
-  await expect.poll(() => statusOf('limit'), { timeout: 20_000 }).toBe('OPEN');
+  await expect.poll(() => statusOf('limit')).toBe('OPEN');
   expect(await statusOf('market')).toBe('PENDING');
   router.paper.faults.clear();
   await router.settled([market, limit]);

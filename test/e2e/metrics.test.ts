@@ -18,8 +18,6 @@ const UNHURRIED = {
   },
 };
 
-const PATIENT = { timeout: 20_000 };
-
 const base = { market: 'BTC-USD', side: 'BUY', size: '0.01' } as const;
 const filled = { ...base, client_id: 'filled', type: 'MARKET' } as const;
 const unmatched = {
@@ -43,7 +41,7 @@ test('orders that went the whole way are counted once at each step of it', async
   await using router = await startTestRouter(UNHURRIED);
   const submit_by = new Date(Date.now() + 3_000).toISOString();
   await router.client.enqueue({ ...late, submit_by }, { until: 'recorded' });
-  await expect.poll(() => Date.now() > Date.parse(submit_by), PATIENT).toBe(true);
+  await expect.poll(() => Date.now() > Date.parse(submit_by)).toBe(true);
 
   await using submitter = await startServed('submitter', startSubmitter, router.settings);
   await using reconciler = await startServed('reconciler', startReconciler, router.settings);
@@ -63,7 +61,7 @@ test('orders that went the whole way are counted once at each step of it', async
   for (const offer of offers) await queue.add('place', offer, { attempts: 1 });
   await queue.add('dance', {});
   await expect
-    .poll(async () => (await submitter.samples()).get('router_job_failures_total{queue="orders"}'), PATIENT)
+    .poll(async () => (await submitter.samples()).get('router_job_failures_total{queue="orders"}'))
     .toBe(1);
 
   const ended = await expectSamples(submitter, {
@@ -122,6 +120,6 @@ test('orders that went the whole way are counted once at each step of it', async
   );
   expect(Math.abs(fleet.get('router_indexer_lag_blocks') ?? Number.NaN)).toBeLessThan(100);
   await expect
-    .poll(async () => (await ops.samples()).get('router_heartbeat_age_seconds{queue="orders"}'), PATIENT)
+    .poll(async () => (await ops.samples()).get('router_heartbeat_age_seconds{queue="orders"}'))
     .toBeLessThan(60);
 });

@@ -13,8 +13,8 @@ export const UNHURRIED = {
     SHUTDOWN_TIMEOUT_MS: '20000',
   },
 } as const;
-export const SETTLE_MS = 60_000;
-export const OUTAGE_TEST_MS = 180_000;
+export const SETTLE_MS = 120_000;
+export const OUTAGE_TEST_MS = 300_000;
 
 /** Proven, in agreement with the exchange, and really traded. */
 export async function expectTruth(router: TestRouter): Promise<void> {

@@ -18,7 +18,7 @@ test(
     await router.reconciler();
     const intents = randomIntents(500, 71, 'wiped');
     await router.client.enqueue(intents, { until: 'recorded' });
-    await expect.poll(() => router.paper.truth().orders.length, { timeout: 20_000 }).toBeGreaterThan(50);
+    await expect.poll(() => router.paper.truth().orders.length).toBeGreaterThan(50);
     await wipeQueue(router, redis);
     await router.settled(intents, SETTLE_MS);
     await expectTruth(router);

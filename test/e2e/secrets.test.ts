@@ -159,4 +159,4 @@ test('key material is nowhere in logs, queue, database and errors, and is found 
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-}, 180_000);
+}, 300_000);

@@ -74,7 +74,7 @@ test('a transaction that the chain refuses in its block before its message leave
   expect(attempts).toHaveLength(2);
   expect(attempts[0]).toMatchObject({ included_code: '32', absent_height: null });
   expect(await router.findings()).toEqual([]);
-}, 120_000);
+}, 300_000);
 
 test('a stateful order that fails in its block is REJECTED with that code', async () => {
   await using router = await startTestRouter();
@@ -113,10 +113,10 @@ test('stateful orders that are sent to the queue again and again take no nonce o
   await router.client.enqueue(intent);
   const queue = router.queues.queue<JobData>(ORDERS_QUEUE);
   for (let repeat = 0; repeat < 15; repeat++) await queue.add('place', { ...intent });
-  await expect.poll(() => queue.getJobCountByTypes('waiting', 'active'), { timeout: 20_000 }).toBe(0);
+  await expect.poll(() => queue.getJobCountByTypes('waiting', 'active')).toBe(0);
   await queue.close();
   const inDoubt = () => router.db.selectFrom('nonces_in_doubt').selectAll().execute();
-  await expect.poll(async () => (await inDoubt()).length, { timeout: 20_000 }).toBe(0);
+  await expect.poll(async () => (await inDoubt()).length).toBe(0);
   const next = { ...intent, client_id: 'next', price: '63000' };
   await router.client.enqueue(next);
   await router.settled([next]);
@@ -152,7 +152,7 @@ test('a reduce-only IOC is partly filled, its answer is lost, and the re-send sa
         return answer;
       }
       // Only when the fill has closed the position does the other node say 2001.
-      await expect.poll(() => router.paper.truth().fills.length, { timeout: 10_000 }).toBeGreaterThan(1);
+      await expect.poll(() => router.paper.truth().fills.length).toBeGreaterThan(1);
       const answer = await second.validator.broadcast(bytes, mayLeave);
       answers.push(answer);
       return answer;
@@ -216,7 +216,7 @@ test('a new database on a subaccount that was used before takes no fill and no i
   // The same client ids mean other orders there.
   await client.enqueue(before);
   await expect
-    .poll(async () => (await standings(fresh.db, before)).map(({ status }) => status), { timeout: 30_000 })
+    .poll(async () => (await standings(fresh.db, before)).map(({ status }) => status))
     .toEqual(['FILLED', 'FILLED', 'FILLED']);
   const { orders, fills } = router.paper.truth();
   expect(orders).toHaveLength(6);
@@ -244,9 +244,7 @@ test('a market order that is found after an hour of outage is not sent, in the q
     .toBe('doubt');
   await submitter.stop();
   const { order: left } = await storyOf(router, 'doubt');
-  await expect
-    .poll(() => router.paper.height(), { timeout: 20_000 })
-    .toBeGreaterThan(left.good_til_block ?? 0);
+  await expect.poll(() => router.paper.height()).toBeGreaterThan(left.good_til_block ?? 0);
 
   const hourAgo = Date.now() - HOUR_MS;
   const queue = router.queues.queue<JobData>(ORDERS_QUEUE);

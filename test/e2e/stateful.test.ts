@@ -57,7 +57,7 @@ test('an order whose nonce was dead, as far as a recovered database knows, is ca
   const submitter = await router.submitter();
   await router.client.enqueue([intent]);
   const isLive = () => router.paper.truth().orders.filter(({ live }) => live).length;
-  await expect.poll(isLive, { timeout: 30_000 }).toBe(1);
+  await expect.poll(isLive).toBe(1);
   await submitter.stop();
   // What was known before the attempt that rests was signed.
   await asIfOnlyBefore(router, sql`UPDATE order_attempts SET included_height = NULL, included_code = NULL`);
@@ -68,7 +68,7 @@ test('an order whose nonce was dead, as far as a recovered database knows, is ca
   );
   await router.submitter();
   await router.reconciler();
-  await expect.poll(isLive, { timeout: 30_000 }).toBe(0);
+  await expect.poll(isLive).toBe(0);
   // By what transaction it came onto the chain nobody knows any more: it stays in doubt, for a person to see.
   expect((await storyOf(router, 'forgotten')).order).toMatchObject({ status: 'OPEN', resolution: null });
 });
@@ -172,7 +172,7 @@ test('a code that nobody has seen is doubt: the same bytes, and then the proof t
   expect(order.status).toBe('FILLED');
   expect(attempts.map(({ transmissions }) => transmissions)).toEqual([2, 1]);
   expect(await router.findings()).toEqual([]);
-}, 120_000);
+}, 300_000);
 
 test('an accepted transaction that nobody else heard of is shown dead, and the order lands with another nonce', async () => {
   await using router = await startTestRouter();
@@ -188,4 +188,4 @@ test('an accepted transaction that nobody else heard of is shown dead, and the o
   expect(attempts[0]?.absent_height).not.toBeNull();
   expect(new Set(attempts.map(({ nonce }) => nonce)).size).toBe(2);
   expect(await router.findings()).toEqual([]);
-}, 120_000);
+}, 300_000);

@@ -53,7 +53,7 @@ test('a cluster that goes away: a producer is told at once, and all goes on when
   const startedMs = Date.now();
   await expect(queue.add(1)).rejects.toThrow();
   await expect(queue.backend.ping()).rejects.toThrow(/^REDIS_URL: /);
-  expect(Date.now() - startedMs).toBeLessThan(5_000);
+  expect(Date.now() - startedMs).toBeLessThan(20_000);
 
   await Promise.all(cluster.nodes.map((node) => node.restart()));
   await persist(() => queue.add(2));

@@ -9,7 +9,6 @@ import { listRuns } from '../../src/store/maintenance.ts';
 import { openSession, untilBlocked } from '../store/builders.ts';
 import { createDatabase, type TestDatabase } from '../support/databases.ts';
 
-const POLL = { timeout: 30_000 };
 /** Nobody's ticks come while a test runs. */
 const YEARLY = '0 0 1 1 *';
 const OFF = {
@@ -44,9 +43,7 @@ test('the queue has the schedules that are set, in UTC, and forgets those that a
   await context.queue('maintenance').upsertJobScheduler('renamed_long_ago', { pattern: YEARLY });
   const service = await startMaintenance(context);
   onTestFinished(() => service.stop());
-  await expect
-    .poll(() => schedulersOf(context), POLL)
-    .toEqual([`analyze ${YEARLY} UTC`, `vacuum ${YEARLY} UTC`]);
+  await expect.poll(() => schedulersOf(context)).toEqual([`analyze ${YEARLY} UTC`, `vacuum ${YEARLY} UTC`]);
 });
 
 test('what has never been done is done by itself, once', async () => {
@@ -58,11 +55,11 @@ test('what has never been done is done by itself, once', async () => {
       .map((run) => `${run.task} ${run.outcome} by ${run.started_by}`)
       .toSorted();
   const once = ['analyze done by schedule', 'prune done by schedule'];
-  await expect.poll(done, POLL).toEqual(once);
+  await expect.poll(done).toEqual(once);
   // A tick that comes twice, and one that nobody has set.
   for (const task of ['analyze', 'vacuum']) await context.queue('maintenance').add(task, {});
   await expect
-    .poll(async () => await context.queue('maintenance').getJobCounts('waiting', 'active'), POLL)
+    .poll(async () => await context.queue('maintenance').getJobCounts('waiting', 'active'))
     .toEqual({
       waiting: 0,
       active: 0,

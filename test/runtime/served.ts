@@ -70,13 +70,10 @@ export async function expectSamples(
 ): Promise<ReadonlyMap<string, number>> {
   let samples: ReadonlyMap<string, number> = new Map();
   await expect
-    .poll(
-      async () => {
-        samples = await served.samples();
-        return Object.fromEntries(Object.keys(wanted).map((name) => [name, samples.get(name)]));
-      },
-      { timeout: 20_000 },
-    )
+    .poll(async () => {
+      samples = await served.samples();
+      return Object.fromEntries(Object.keys(wanted).map((name) => [name, samples.get(name)]));
+    })
     .toEqual(wanted);
   return samples;
 }

@@ -6,8 +6,6 @@ import { startTimers, type Timer } from '../../src/runtime/timers.ts';
 import { listHeartbeats } from '../../src/store/queue-heartbeats.ts';
 import { createDatabase } from '../support/databases.ts';
 
-const POLL = { timeout: 20_000 };
-
 async function openTimers(name: string, databaseUrl: string): Promise<Context> {
   const { config, secrets } = readConfig({
     DATABASE_URL: databaseUrl,
@@ -33,7 +31,7 @@ test('a process that fails in its turn gives it back to one that does not', asyn
     throw new Error('this process may not');
   };
   start(await openTimers('bad', database.url), [{ name: 'probe', run: failing }]);
-  await expect.poll(() => failures, POLL).toBeGreaterThan(2);
+  await expect.poll(() => failures).toBeGreaterThan(2);
   start(await openTimers('good', database.url), [
     {
       name: 'probe',
@@ -42,7 +40,7 @@ test('a process that fails in its turn gives it back to one that does not', asyn
       },
     },
   ]);
-  await expect.poll(() => successes, POLL).toBeGreaterThan(2);
+  await expect.poll(() => successes).toBeGreaterThan(2);
 });
 
 test('a timer that hangs holds up no other, and two never run at once', async () => {
@@ -65,7 +63,7 @@ test('a timer that hangs holds up no other, and two never run at once', async ()
       },
     },
   ]);
-  await expect.poll(() => others, POLL).toBeGreaterThan(5);
+  await expect.poll(() => others).toBeGreaterThan(5);
   expect(hanging).toBe(1);
   end.resolve();
 });
@@ -75,7 +73,7 @@ test('heartbeats come into the queues by themselves, and nobody takes one here',
   const context = await openTimers('alone', database.url);
   start(context, []);
   await expect
-    .poll(async () => (await context.queue('orders').getWaiting()).map(({ name }) => name), POLL)
+    .poll(async () => (await context.queue('orders').getWaiting()).map(({ name }) => name))
     .toEqual(['heartbeat']);
   expect(await listHeartbeats(context.db)).toEqual([]);
 });

@@ -31,9 +31,7 @@ async function kill(url: string, delayMs: number): Promise<void> {
 async function untilSessionIsGone(db: Database): Promise<void> {
   const sessions = sql<{ count: number }>`SELECT count(*)::int AS count FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'dydx-order-router archive'`;
-  await expect
-    .poll(async () => (await sessions.execute(db)).rows[0]?.count, { interval: 10, timeout: 20_000 })
-    .toBe(0);
+  await expect.poll(async () => (await sessions.execute(db)).rows[0]?.count, { interval: 10 }).toBe(0);
 }
 
 test(`${KILLS} kills of the archiving process lose and double nothing`, { timeout: 240_000 }, async () => {

@@ -480,7 +480,7 @@ export async function untilBlocked(db: Database, count = 1): Promise<number[]> {
         pids = (await query.execute(db)).rows.map((row) => row.pid);
         return pids.length;
       },
-      { interval: 5, timeout: 10_000 },
+      { interval: 5 },
     )
     .toBe(count);
   return pids;

@@ -44,7 +44,6 @@ test('an initdb that was killed half-way leaves nothing that a later start takes
   await expect
     .poll(() => !existsSync(join(left, 'old')) && existsSync(join(left, 'base')), {
       interval: 5,
-      timeout: 20_000,
     })
     .toBe(true);
   end.abort(new Error('enough'));
@@ -121,7 +120,7 @@ test('the server ends with the process that started it, however that ends, and t
     await exitOf(owner);
     // Only Linux tells a child of its parent's death; elsewhere the next start is the net.
     if (way === 'process.exit' || process.platform === 'linux') {
-      await expect.poll(() => isServer(pid), { timeout: 20_000 }).toBe(false);
+      await expect.poll(() => isServer(pid)).toBe(false);
     }
   }
   const server = await startEmbeddedPostgres({ folder });

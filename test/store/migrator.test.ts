@@ -24,9 +24,6 @@ import { include, insertRow, openSession, setStatus, signedColumns, signedStatef
 
 const RELEASED = readMigrationFiles();
 const NAMES = RELEASED.map(({ name }) => name);
-/** A machine that other files keep busy lets a session wait before it waits for a lock. */
-const PATIENTLY = { timeout: 10_000 };
-
 /** The released migrations, and these after them. */
 function withFiles(files: Readonly<Record<string, string>>): readonly MigrationFile[] {
   const folder = mkdtempSync(join(tmpdir(), 'router-migrations-'));
@@ -167,7 +164,7 @@ CREATE UNIQUE INDEX CONCURRENTLY orders_one_per_count
           database.db,
         );
         return rows[0]?.waits;
-      }, PATIENTLY)
+      })
       .toBe(true);
     const others = Array.from({ length: 3 }, () => openDatabase({ url: database.url, maxConnections: 2 }));
     const isWaiting = others.map(() => Promise.withResolvers<void>());
@@ -251,12 +248,12 @@ test('roles that are set up meanwhile wait for the migration, instead of it for 
       WHERE datname = current_database() AND ${sql.raw(which)}`.execute(db);
     return rows[0]?.count;
   };
-  await expect.poll(sessions(`wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%'`), PATIENTLY).toBe(1);
+  await expect.poll(sessions(`wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%'`)).toBe(1);
   const roles = openDatabase({ url, maxConnections: 2, applicationName: 'roles' });
   const settingUp = setUpRoles(roles);
   // In no transaction, which the index would wait for.
   const asks = `application_name = 'roles' AND state = 'idle' AND query LIKE '%advisory_lock%'`;
-  await expect.poll(sessions(asks), PATIENTLY).toBe(1);
+  await expect.poll(sessions(asks)).toBe(1);
   await session.query('COMMIT');
   expect(await migrating).toEqual(['900001_index']);
   expect(await settingUp).toMatchObject({ hasTables: true });

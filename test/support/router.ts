@@ -65,14 +65,14 @@ export type TestRouter = AsyncDisposable & {
   readonly reconciler: (options?: ReconcilerOptions, settings?: Settings) => Promise<Service>;
   /** A process of test/support or workers; killed at the end of the test if it still runs. */
   readonly spawn: (script: string, env?: Settings) => ChildProcess;
-  /** Resolves when every one of these is final or refused. @param timeoutMs default 45 s */
+  /** Resolves when every one of these is final or refused. @param timeoutMs default 2 min */
   readonly settled: (keys: readonly OrderKey[], timeoutMs?: number) => Promise<void>;
   /** What is wrong with the books; empty when all is proven and agrees with the exchange. */
   readonly findings: () => Promise<string[]>;
 };
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const SETTLE_TIMEOUT_MS = 45_000;
+const SETTLE_TIMEOUT_MS = 120_000;
 
 export async function startTestRouter(options: TestRouterOptions = {}): Promise<TestRouter> {
   await using opening = new AsyncDisposableStack();

@@ -103,7 +103,7 @@ describe('latestBlock', () => {
     const startedMs = performance.now();
     await validator.latestBlock();
     await validator.latestBlock();
-    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    expect(performance.now() - startedMs).toBeLessThan(20_000);
     expect(asked(1)).toEqual(['status']);
   });
 

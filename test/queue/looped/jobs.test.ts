@@ -69,9 +69,7 @@ test('a job that throws is tried again until it is done, and leaves nothing behi
   await worker.waitUntilReady();
   void worker.run();
   await expect
-    .poll(async () => Object.values(await queue.getJobCounts()).reduce((sum, count) => sum + count, 0), {
-      timeout: 20_000,
-    })
+    .poll(async () => Object.values(await queue.getJobCounts()).reduce((sum, count) => sum + count, 0))
     .toBe(0);
   expect([...tries.values()]).toEqual(intents.map(() => 3));
   await worker.close();

@@ -94,7 +94,7 @@ test('a submitter whose shared count is away goes on with a quarter, and shares 
         cut.venue.height = (cut.venue.height ?? 0) + 1;
         return takeAll(cut, owner, 'short_term');
       },
-      { timeout: 20_000, interval: 100 },
+      { interval: 100 },
     )
     .toBe(320);
   whole.venue.height = cut.venue.height;
