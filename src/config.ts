@@ -225,6 +225,11 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       'HEARTBEAT_MAX_AGE_MS must be at least twice SWEEP_INTERVAL_MS, at which heartbeats are sent',
     );
   }
+  if (parsed.success && parsed.data.ORACLE_MAX_AGE_MS < 2 * parsed.data.MARKETS_POLL_MS) {
+    throw new ConfigError(
+      'ORACLE_MAX_AGE_MS must be at least twice MARKETS_POLL_MS: between two refreshes MARKET orders would wait',
+    );
+  }
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     throw new ConfigError(`the settings are not usable:\n  ${lines.join('\n  ')}`);

@@ -111,6 +111,7 @@ describe('a bad environment', () => {
     expect(errorOf({ VALIDATOR_TIMEOUT_MS: '6000', RESEND_AFTER_MS: '6000' })).toMatch(
       /RESEND_AFTER_MS.*VALIDATOR_TIMEOUT_MS/,
     );
+    expect(errorOf({ ORACLE_MAX_AGE_MS: '9999' })).toMatch(/ORACLE_MAX_AGE_MS.*twice MARKETS_POLL_MS/);
   });
 });
 

@@ -97,7 +97,7 @@ test.for([
 );
 
 test('without an indexer a submitter starts with the stored table: LIMIT orders go out, MARKET orders wait for an oracle', async () => {
-  await using router = await startTestRouter({ settings: { ORACLE_MAX_AGE_MS: '500' } });
+  await using router = await startTestRouter(FAST_MARKETS);
   const first = await router.submitter();
   await router.reconciler();
   await first.stop();
