@@ -21,8 +21,6 @@ ALTER TABLE cancel_transactions_archive ENABLE ROW LEVEL SECURITY;
 DROP TRIGGER refuse_change ON cancel_transactions;
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON cancel_transactions
   FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-CREATE TRIGGER refuse_unarchived_delete AFTER DELETE ON cancel_transactions REFERENCING OLD TABLE AS old_rows
-  FOR EACH STATEMENT EXECUTE FUNCTION refuse_unarchived_delete();
 
 -- As before, with the table of cancels. Months that were made before it get it when they are next written to.
 CREATE OR REPLACE FUNCTION make_archive_month(at TIMESTAMPTZ) RETURNS void LANGUAGE plpgsql
@@ -49,51 +47,65 @@ BEGIN
   END LOOP;
 END $$;
 
--- As before, and what is deleted must lie there as it is: as many rows, with the same sum of hashes. It is what compares
--- the two sides of every move, whoever makes it, and it reads the archive itself for that. All rows of an order leave
--- together, so the archive is asked by order: once for a dozen rows. Columns are named, those of the live table.
--- A hash of a row takes each value by its type; one of the row as text would cost ten times as much.
--- The SETs: a young archive has no statistics, and no batch may cost what all before it have written.
-CREATE OR REPLACE FUNCTION refuse_unarchived_delete() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-  SET search_path = pg_catalog, public, pg_temp
-  SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-  SET jit = off AS $$
-DECLARE
-  columns TEXT;
-  kept TEXT := CASE TG_TABLE_NAME
-    WHEN 'orders' THEN 'old_rows o JOIN orders_archive a ON a.id = o.id AND a.created_at = o.created_at'
-    WHEN 'cancel_transactions' THEN
-      'old_rows o JOIN cancel_transactions_archive a ON a.tx_hash = o.tx_hash AND a.created_at = o.created_at'
-    ELSE format('(SELECT DISTINCT order_id FROM old_rows) AS d JOIN orders x ON x.id = d.order_id
-      JOIN %I a ON a.order_id = x.id AND a.order_created_at = x.created_at', TG_TABLE_NAME || '_archive')
-  END;
-  sides RECORD;
+-- What move_rows moves is compared there, statement by statement; nothing else leaves these tables, whoever asks.
+DROP TRIGGER refuse_unarchived_delete ON orders;
+DROP TRIGGER refuse_unarchived_delete ON order_status_history;
+DROP TRIGGER refuse_unarchived_delete ON order_fills;
+DROP TRIGGER refuse_unarchived_delete ON order_attempts;
+CREATE OR REPLACE FUNCTION refuse_unarchived_delete() RETURNS trigger LANGUAGE plpgsql
+  SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
-  IF NOT EXISTS (SELECT FROM old_rows) THEN RETURN NULL; END IF;
-  SELECT string_agg('a.' || quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
-    WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped;
-  EXECUTE format('SELECT g.count AS gone, k.count AS kept, g.sum AS gone_sum, k.sum AS kept_sum FROM
-      (SELECT count(*), sum(hash_record_extended(ROW(%1$s), 0)) FROM old_rows a) g,
-      (SELECT count(*), sum(hash_record_extended(ROW(%1$s), 0)) FROM %2$s) k', columns, kept) INTO sides;
-  IF sides.kept < sides.gone THEN
+  IF current_setting('router.moved_by_move_rows', TRUE) IS DISTINCT FROM TG_TABLE_NAME THEN
     RAISE EXCEPTION '% is append-only: rows leave it into the archive', TG_TABLE_NAME
-      USING ERRCODE = 'insufficient_privilege', DETAIL = format('%s of %s rows are there.', sides.kept, sides.gone);
-  ELSIF sides.kept <> sides.gone OR sides.kept_sum <> sides.gone_sum THEN
-    RAISE EXCEPTION '%: % rows with checksum % are not % rows with checksum % in the archive: nothing is moved',
-      TG_TABLE_NAME, sides.gone, sides.gone_sum, sides.kept, sides.kept_sum USING ERRCODE = 'data_exception';
+      USING ERRCODE = 'insufficient_privilege', HINT = 'SELECT archive_orders(ARRAY[...]) moves whole orders.';
   END IF;
   RETURN NULL;
 END $$;
+-- Of the statement and not of the rows: to hand those to a trigger would cost as much as to move them.
+CREATE TRIGGER refuse_unarchived_delete BEFORE DELETE ON orders
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_unarchived_delete();
+CREATE TRIGGER refuse_unarchived_delete BEFORE DELETE ON order_status_history
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_unarchived_delete();
+CREATE TRIGGER refuse_unarchived_delete BEFORE DELETE ON order_fills
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_unarchived_delete();
+CREATE TRIGGER refuse_unarchived_delete BEFORE DELETE ON order_attempts
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_unarchived_delete();
+CREATE TRIGGER refuse_unarchived_delete BEFORE DELETE ON cancel_transactions
+  FOR EACH STATEMENT EXECUTE FUNCTION refuse_unarchived_delete();
 
 -- RESTRICT asks whether a part is left; the default asks besides whether the order has come back meanwhile, which for
--- each of the three costs as much again: a tenth of all that archiving costs. The next migration validates them, while orders
--- come in.
+-- each costs as much again: a tenth of all that archiving costs. The next migration validates them, while orders come in.
 ALTER TABLE order_attempts DROP CONSTRAINT order_attempts_order_id_fkey,
   ADD CONSTRAINT order_attempts_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE RESTRICT NOT VALID;
 ALTER TABLE order_fills DROP CONSTRAINT order_fills_order_id_fkey,
   ADD CONSTRAINT order_fills_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE RESTRICT NOT VALID;
-ALTER TABLE order_status_history DROP CONSTRAINT order_status_history_order_id_fkey,
-  ADD CONSTRAINT order_status_history_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id) ON DELETE RESTRICT NOT VALID;
+-- History comes from the triggers of orders alone, in the statement that makes or changes the order, and goes before it:
+-- a key would ask for each of its rows what cannot be otherwise.
+ALTER TABLE order_status_history DROP CONSTRAINT order_status_history_order_id_fkey;
+
+-- A key is not written again when its order leaves: an order comes in the transaction that spends its key, so an archived one
+-- does not come again. The SETs as before.
+DROP TRIGGER refuse_rebirth ON order_keys;
+ALTER TABLE order_keys DROP COLUMN archived_at;
+CREATE OR REPLACE FUNCTION record_order_creation() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, public, pg_temp
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+  keyless RECORD;
+BEGIN
+  SELECT n.tenant_id, n.client_id INTO keyless FROM new_rows n
+    LEFT JOIN order_keys k ON k.tenant_id = n.tenant_id AND k.client_id = n.client_id
+    WHERE k.order_id IS DISTINCT FROM n.id OR k.xmin <> pg_current_xact_id()::xid LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'client_id % of tenant % is not spent for this order', keyless.client_id, keyless.tenant_id
+      USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'orders_have_keys';
+  END IF;
+  INSERT INTO order_status_history (order_id, new_status, reason, tx_hash, block_height, filled_size, remaining_size, metadata)
+  SELECT id, status, coalesce(status_reason, 'recorded'), tx_hash, block_height, filled_size, remaining_size,
+    CASE WHEN resolution IS NOT NULL THEN jsonb_build_object('evidence', resolution) END
+  FROM new_rows ORDER BY id;
+  RETURN NULL;
+END $$;
 
 -- Choosing ---------------------------------------------------------------------------------------------------------
 
@@ -113,30 +125,37 @@ CREATE VIEW archive_candidates AS
 
 -- Moving -----------------------------------------------------------------------------------------------------------
 
--- Moves the rows of one table that `chosen` chooses by the ids $1, in one statement: what is deleted is what is stored.
--- refuse_unarchived_delete compares the two. Columns are named, those of the live table: one that the archive lacks is an
--- error, and never a value in the wrong place.
-CREATE FUNCTION move_rows(live TEXT, chosen TEXT, sorted TEXT, ids UUID[], has_month_of_order BOOLEAN)
+-- Moves the rows of one table that `chosen` chooses by the ids $1: stores them, deletes them, and compares count and checksum
+-- of what the archive took with those of what left. Columns are named, those of the live table: one that the archive
+-- lacks is an error, and never a value in the wrong place. A hash of a row takes each value by its type; one of the row as
+-- text would cost ten times as much. Two statements, for one that hands what it deletes to an INSERT keeps a copy of it,
+-- and half of all that moving costs is to put rows together and take them apart.
+CREATE FUNCTION move_rows(live TEXT, chosen TEXT, ids UUID[], has_month_of_order BOOLEAN)
   RETURNS INTEGER LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   columns TEXT;
-  moved INTEGER;
+  kept RECORD;
+  gone RECORD;
 BEGIN
   SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) INTO columns FROM pg_attribute
     WHERE attrelid = live::regclass AND attnum > 0 AND NOT attisdropped;
   EXECUTE format(
-    CASE WHEN has_month_of_order THEN
-      'WITH gone AS (DELETE FROM %1$I WHERE %2$s RETURNING %3$s)
-      INSERT INTO %4$I (%3$s, order_created_at)
-        SELECT %5$s, o.created_at FROM gone g JOIN orders o ON o.id = g.order_id ORDER BY %6$s'
-    ELSE
-      'WITH gone AS (DELETE FROM %1$I WHERE %2$s RETURNING %3$s)
-      INSERT INTO %4$I (%3$s) SELECT %5$s FROM gone g ORDER BY %6$s'
-    END,
-    live, chosen, columns, live || '_archive', 'g.' || replace(columns, ', ', ', g.'), sorted
-  ) USING ids;
-  GET DIAGNOSTICS moved = ROW_COUNT;
-  RETURN moved;
+    'WITH kept AS (INSERT INTO %1$I (%2$s' || CASE WHEN has_month_of_order
+      THEN ', order_created_at) SELECT %3$s, o.created_at FROM %4$I AS x JOIN orders AS o ON o.id = x.order_id'
+      ELSE ') SELECT %3$s FROM %4$I AS x'
+    END || ' WHERE %5$s RETURNING hash_record_extended(ROW(%2$s), 0) AS hash)
+    SELECT count(*), sum(hash) FROM kept',
+    live || '_archive', columns, 'x.' || replace(columns, ', ', ', x.'), live, chosen
+  ) INTO kept USING ids;
+  PERFORM set_config('router.moved_by_move_rows', live, TRUE);
+  EXECUTE format('WITH gone AS (DELETE FROM %1$I AS x WHERE %2$s RETURNING hash_record_extended(x.*, 0) AS hash)
+    SELECT count(*), sum(hash) FROM gone', live, chosen) INTO gone USING ids;
+  PERFORM set_config('router.moved_by_move_rows', '', TRUE);
+  IF kept.count <> gone.count OR kept.sum IS DISTINCT FROM gone.sum THEN
+    RAISE EXCEPTION '%: % rows with checksum % are not % rows with checksum % in the archive: nothing is moved',
+      live, gone.count, gone.sum, kept.count, kept.sum USING ERRCODE = 'data_exception';
+  END IF;
+  RETURN gone.count;
 END $$;
 
 -- Moves these orders with their history, fills and attempts, and the cancels that are left without an order, or throws
@@ -159,19 +178,17 @@ BEGIN
   PERFORM make_archive_month(month)
     FROM (SELECT DISTINCT date_trunc('month', created_at, 'UTC') AS month FROM orders WHERE id = ANY (ids)) AS months;
   cancelled := ARRAY(SELECT id FROM orders WHERE id = ANY (ids) AND cancel_count > 0);
-  UPDATE order_keys k SET archived_at = now() FROM orders o
-    WHERE o.id = ANY (ids) AND k.tenant_id = o.tenant_id AND k.client_id = o.client_id AND k.order_id = o.id;
-  history_moved := move_rows('order_status_history', 'order_id = ANY ($1)', 'g.order_id, g.seq', ids, TRUE);
-  fills_moved := move_rows('order_fills', 'order_id = ANY ($1)', 'g.id', ids, TRUE);
-  attempts_moved := move_rows('order_attempts', 'order_id = ANY ($1)', 'g.order_id, g.attempt', ids, TRUE);
-  orders_moved := move_rows('orders', 'id = ANY ($1)', 'g.id', ids, FALSE);
+  history_moved := move_rows('order_status_history', 'x.order_id = ANY ($1)', ids, TRUE);
+  fills_moved := move_rows('order_fills', 'x.order_id = ANY ($1)', ids, TRUE);
+  attempts_moved := move_rows('order_attempts', 'x.order_id = ANY ($1)', ids, TRUE);
+  orders_moved := move_rows('orders', 'x.id = ANY ($1)', ids, FALSE);
   cancels_moved := 0;
   IF cancelled <> '{}' THEN
     PERFORM make_archive_month(month) FROM (
       SELECT DISTINCT date_trunc('month', created_at, 'UTC') AS month FROM cancel_transactions
       WHERE order_ids && cancelled) AS months;
     cancels_moved := move_rows('cancel_transactions',
-      'order_ids && $1 AND NOT EXISTS (SELECT FROM orders o WHERE o.id = ANY (order_ids))', 'g.created_at', cancelled, FALSE);
+      'x.order_ids && $1 AND NOT EXISTS (SELECT FROM orders o WHERE o.id = ANY (x.order_ids))', cancelled, FALSE);
   END IF;
 END $$;
 
@@ -203,5 +220,5 @@ BEGIN
   locked := cardinality(chosen) - orders_moved;
 END $$;
 
-REVOKE EXECUTE ON FUNCTION move_rows(TEXT, TEXT, TEXT, UUID[], BOOLEAN), move_orders(UUID[]),
+REVOKE EXECUTE ON FUNCTION move_rows(TEXT, TEXT, UUID[], BOOLEAN), move_orders(UUID[]),
   archive_batch(TIMESTAMPTZ, UUID, UUID, INTEGER) FROM PUBLIC;

@@ -10,10 +10,12 @@ import { QUEUES } from '../queue/jobs.ts';
 import { CONNECTIONS_OF_A_SUBMITTER, requirePostgresQueue } from '../queue/postgres-backend.ts';
 import { readAccounts } from '../runtime/configured-accounts.ts';
 import { networkOf, openIndexer, openValidator } from '../runtime/venue.ts';
-import { openDatabase } from '../store/database.ts';
+import { type Database, openDatabase } from '../store/database.ts';
 import { inspectDatabase, installedChain, lackingRights, unmaintainable } from '../store/inspect.ts';
+import { requireKnownServer } from '../store/installation.ts';
 import { migrationStatus, requireSchema } from '../store/migrations.ts';
 import { listHeartbeats } from '../store/queue-heartbeats.ts';
+import { sqlstateOf } from '../store/sqlstate.ts';
 import { readUpkeep } from '../store/table-figures.ts';
 import { readIndexerBudget } from '../venue/indexer-budget.ts';
 import { paperPrivateKey } from '../venue/keys.ts';
@@ -64,6 +66,7 @@ const DATABASE_CHECKS = [
   'ownership',
   'backup',
   'installation',
+  'server',
   'maintenance',
   'heartbeats',
 ];
@@ -140,6 +143,18 @@ async function inTime<Result>(ask: () => Promise<Result> | Result): Promise<Resu
   }
 }
 
+const INSUFFICIENT_PRIVILEGE = '42501';
+
+async function examineServer(db: Database): Promise<Judgement> {
+  try {
+    await requireKnownServer(db);
+    return ok('the one on which its record is complete');
+  } catch (error) {
+    if (sqlstateOf(error) === INSUFFICIENT_PRIVILEGE) return skip("only a worker's login may ask");
+    throw error;
+  }
+}
+
 async function examineDatabase(config: Config, secrets: Secrets): Promise<Check[]> {
   const { databaseUrl: url, redisUrl } = secrets;
   if (url === undefined) {
@@ -184,10 +199,11 @@ async function examineDatabase(config: Config, secrets: Secrets): Promise<Check[
       await check('backup', () => examineBackup(config, facts.versionNumber)),
     );
     if (schema.status === 'FAIL')
-      return [...checks, ...skipped(['installation', 'maintenance', 'heartbeats'], 'the schema')];
+      return [...checks, ...skipped(['installation', 'server', 'maintenance', 'heartbeats'], 'the schema')];
     return [
       ...checks,
       await check('installation', async () => judgeInstallation(await installedChain(db), chainIdOf(config))),
+      await check('server', () => examineServer(db)),
       await check('maintenance', async () => judgeMaintenance(await readUpkeep(db))),
       await check('heartbeats', async () =>
         judgeHeartbeats(await listHeartbeats(db), QUEUES, config.HEARTBEAT_MAX_AGE_MS),

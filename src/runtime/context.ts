@@ -33,8 +33,8 @@ export type Service = {
   readonly checks?: readonly Check[];
 };
 
-/** The others look at whole tables now and then. */
-const BY_KEY: ReadonlySet<string> = new Set(['submitter', 'reconciler']);
+/** They sign and settle, and their statements name the rows that they want; the others look at whole tables now and then. */
+const TRADING: ReadonlySet<string> = new Set(['submitter', 'reconciler']);
 
 /** Opens nothing yet but pools; `requireSchema` is the first question to the database. */
 function createContext(component: string, config: Config, secrets: Secrets, metrics: Metrics): Context {
@@ -56,7 +56,8 @@ function createContext(component: string, config: Config, secrets: Secrets, metr
   const db = openDatabase({
     url: databaseUrl,
     isPooled: isPooled(secrets),
-    isByKey: BY_KEY.has(component),
+    isByKey: TRADING.has(component),
+    mustKnowServer: TRADING.has(component),
     maxConnections: config.DATABASE_MAX_CONNECTIONS,
     applicationName: `dydx-order-router ${component}`,
     onError: outages.database.failed,

@@ -43,7 +43,7 @@ const MIN_SIZE = 20;
 /** Above it there is nothing to gain, and arrays of ids grow long. */
 const MAX_SIZE = 5_000;
 /** No transaction shall take more than 250 ms: the rest is room for a disk that is slow for once. */
-const AIM_MS = 150;
+const AIM_MS = 100;
 /** While it runs others wait for the processor and the log. Shorter: 10 ms of it go to planning, whatever it moves. */
 const PACED_AIM_MS = 40;
 /** Of the time that a batch took: a fifth of one processor's time is taken. */

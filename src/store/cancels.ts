@@ -35,12 +35,12 @@ function inTransaction<Result>(db: Database, work: (trx: Database) => Promise<Re
 
 async function requestOne(trx: Database, tenantId: string, clientId: string): Promise<CancelRequested> {
   // Waits for whoever records the order at this moment.
-  const key = await sql<{ order_id: string | null; archived_at: Date | null }>`
+  const key = await sql<{ order_id: string | null }>`
     INSERT INTO order_keys AS k (tenant_id, client_id, cancel_requested_at)
     VALUES (${tenantId}, ${clientId}, clock_timestamp())
     ON CONFLICT (tenant_id, client_id)
     DO UPDATE SET cancel_requested_at = coalesce(k.cancel_requested_at, excluded.cancel_requested_at)
-    RETURNING order_id, archived_at`.execute(trx);
+    RETURNING order_id`.execute(trx);
   const [row] = key.rows;
   if (row?.order_id === null || row === undefined) return { outcome: 'spent' };
   // Whose key names an order may have been anybody: its own name is compared.

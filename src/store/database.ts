@@ -3,6 +3,7 @@
 import { Kysely, PostgresDialect, type PostgresPoolClient } from 'kysely';
 import pg from 'pg';
 import type { DB } from './schema.ts';
+import { sqlstateOf } from './sqlstate.ts';
 
 export type Database = Kysely<DB>;
 
@@ -28,6 +29,8 @@ export type DatabaseOptions = {
    * orders), until autovacuum comes by. Not through a pooler, which shares connections with others.
    */
   readonly isByKey?: boolean;
+  /** For those who sign or settle: no connection works on a database that may have forgotten what left (000011). */
+  readonly mustKnowServer?: boolean;
   /** Migrations: an index on a full table takes as long as it takes, but nobody waits long for its lock. */
   readonly isUnhurried?: boolean;
   /** Called for errors of idle connections (the server went away); the pool replaces them. */
@@ -67,6 +70,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     keepAlive: true,
     application_name: options.applicationName ?? 'dydx-order-router',
     ...settingsOf(options),
+    ...(options.mustKnowServer && { onConnect: requireKnownServer }),
   });
   const onError = options.onError ?? (() => {});
   pool.on('error', onError);
@@ -75,6 +79,19 @@ export function openDatabase(options: DatabaseOptions): Database {
   const source = options.isPooled ? pool : preparing(pool);
   return new Kysely<DB>({ dialect: new PostgresDialect({ pool: source }) });
 }
+
+export const REQUIRE_KNOWN_SERVER = 'SELECT require_known_server()';
+
+async function requireKnownServer(client: pg.ClientBase): Promise<void> {
+  try {
+    await client.query(REQUIRE_KNOWN_SERVER);
+  } catch (error) {
+    // A schema from before it: requireSchema tells what to do.
+    if (sqlstateOf(error) !== UNDEFINED_FUNCTION) throw error;
+  }
+}
+
+const UNDEFINED_FUNCTION = '42883';
 
 /** Before PostgreSQL 18 a scan that cannot be avoided looks so dear that it would be compiled first. */
 const BY_KEY = ['-c enable_seqscan=off', '-c jit=off'];

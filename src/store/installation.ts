@@ -1,5 +1,6 @@
 // Which chain a database belongs to. Ids and heights of another chain would be proof of nothing.
-import type { Database } from './database.ts';
+import { sql } from 'kysely';
+import { type Database, REQUIRE_KNOWN_SERVER } from './database.ts';
 
 /** The first chain that asks owns the database. @returns the database's own id */
 export async function requireChain(db: Database, chainId: string): Promise<string> {
@@ -32,6 +33,14 @@ function idIf({ id, chain_id }: Installation, chainId: string): string {
   throw new Error(
     `the database belongs to chain ${chain_id}, not ${chainId}: use another database (DATABASE_URL, or another --data-dir)`,
   );
+}
+
+/**
+ * Throws where the database was restored, recovered or promoted since its record was complete. A connection asks before
+ * anything else (src/store/database.ts); behind a pooler it outlives a failover, and who signs must ask again.
+ */
+export async function requireKnownServer(db: Database): Promise<void> {
+  await sql.raw(REQUIRE_KNOWN_SERVER).execute(db);
 }
 
 /** The highest block up to which fills are booked; 0 in a database that never saw one. */

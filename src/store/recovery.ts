@@ -40,6 +40,8 @@ export async function finishRecovery(db: Database, recovery: Recovery): Promise<
       last_nonce = greatest(last_nonce, (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 30000)`.execute(
       trx,
     );
+    // What may have been forgotten is dealt with: it is known here from now on.
+    await sql`UPDATE installation SET server = current_server()`.execute(trx);
     // Forgotten fills are to be found at once, on idle subaccounts too.
     await sql`UPDATE reconcile_cursors SET due_at = clock_timestamp(), claimed_until = NULL, idle_passes = 0`.execute(
       trx,

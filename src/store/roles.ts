@@ -285,6 +285,7 @@ export const OURS = {
     'archive_batch',
     'archive_orders',
     'check_order_update',
+    'current_server',
     'make_archive_month',
     'move_orders',
     'move_rows',
@@ -294,6 +295,7 @@ export const OURS = {
     'record_order_creation',
     'refuse_change',
     'refuse_unarchived_delete',
+    'require_known_server',
     'require_shown',
     'take_nonces',
   ],
@@ -315,6 +317,8 @@ export const MAINTAINED = [
 /** Functions that are called by name, and who may. */
 export const EXECUTES = [
   { role: 'cryptopulse_worker', signature: 'take_nonces(character varying, bigint, integer, boolean)' },
+  { role: 'cryptopulse_worker', signature: 'require_known_server()' },
+  { role: 'cryptopulse_worker', signature: 'current_server()' },
   { role: 'cryptopulse_maintenance', signature: 'archive_orders(uuid[])' },
   { role: 'cryptopulse_maintenance', signature: 'prune_records(text, integer, integer)' },
   {

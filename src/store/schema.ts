@@ -143,6 +143,7 @@ export interface Installation {
   created_at: Generated<Timestamp>;
   id: Generated<string>;
   only_row: Generated<boolean>;
+  server: Generated<string | null>;
 }
 
 export interface IntentRejections {
@@ -263,7 +264,6 @@ export interface OrderFillsArchive {
 }
 
 export interface OrderKeys {
-  archived_at: Timestamp | null;
   cancel_requested_at: Timestamp | null;
   client_id: string;
   created_at: Generated<Timestamp>;

@@ -115,13 +115,18 @@ test('a database that is recovered to a moment is what it was then, halted, and 
   // Read to the last row, before anybody writes again.
   expect(await sumsOf(recovered.url)).toEqual<TableSums>(then.sums);
 
+  // Workers that find it before the operator does work on nothing.
+  const again = started.use(await routerAt(recovered, paper));
+  const sentBefore = paper.truth().orders.length;
+  const isUnknown = /was on server (\d+), timeline 1, and is on server \1, timeline 2: nothing is signed/;
+  await expect(again.submitter()).rejects.toThrow(isUnknown);
+  await expect(again.reconciler()).rejects.toThrow(isUnknown);
+
   const command = (...words: string[]) => site.router(words, { DATABASE_URL: recovered.url });
   const finished = await command('recovered', '--reason', 'tables dropped');
   expect(finished).toMatchObject({ code: 0, stderr: '' });
   expect(finished.stdout).toMatch(/halted.*\nset aside 1 orders.*\n1 short-term orders/);
 
-  const again = started.use(await routerAt(recovered, paper));
-  const sentBefore = paper.truth().orders.length;
   await running(again, async () => {
     await nothingLeaves(again, forgotten.fills);
     expect(paper.truth().orders).toHaveLength(sentBefore);

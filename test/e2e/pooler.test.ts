@@ -1,14 +1,18 @@
 // DATABASE_URL is a pooler that lends a connection per transaction, DATABASE_DIRECT_URL the way past it: the router trades
 // as without one, its timeouts are those of its login, and nothing that needs a session goes through the pooler.
+import { setTimeout as delay } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { openDatabase } from '../../src/store/database.ts';
 import { setUpRoles } from '../../src/store/role-setup.ts';
+import { standings } from '../../src/store/standings.ts';
 import { createDatabase } from '../support/databases.ts';
-import { randomIntents } from '../support/intents.ts';
+import { randomIntents, unhurried } from '../support/intents.ts';
 import { asLogin } from '../support/logins.ts';
 import { startPgbouncer } from '../support/pgbouncer.ts';
 import { startTestRouter } from '../support/router.ts';
+
+const LONGER_THAN_A_COPY_OF_THE_CONTROLS_MS = 2_500;
 
 test('orders go their whole way through a transaction pooler with fewer connections than users', async () => {
   const database = await createDatabase();
@@ -23,6 +27,19 @@ test('orders go their whole way through a transaction pooler with fewer connecti
   await router.client.enqueue(intents.slice(0, 30), { until: 'recorded' });
   await router.client.enqueue(intents.slice(30));
   await router.settled(intents.map(({ client_id }) => ({ tenant_id: 'default', client_id })));
+  expect(await router.findings()).toEqual([]);
+
+  // A failover behind a pooler, whose clients keep their connections: nothing leaves until the database is known again.
+  await sql`UPDATE installation SET server = server || '0'`.execute(router.db);
+  await delay(LONGER_THAN_A_COPY_OF_THE_CONTROLS_MS);
+  const sent = router.paper.truth().orders.length;
+  const held = unhurried(randomIntents(5, 32, 'held'));
+  await router.client.enqueue(held);
+  await expect.poll(async () => (await standings(router.db, held)).length).toBe(held.length);
+  await delay(LONGER_THAN_A_COPY_OF_THE_CONTROLS_MS);
+  expect(router.paper.truth().orders).toHaveLength(sent);
+  await sql`UPDATE installation SET server = current_server()`.execute(router.db);
+  await router.settled(held);
   expect(await router.findings()).toEqual([]);
 });
 

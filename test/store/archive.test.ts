@@ -62,9 +62,6 @@ describe('a run', () => {
     expect(await booksOf(db)).toEqual(before);
     expect(await countOf(db, 'orders_archive')).toBe(finals);
     expect(await finalOrders(database)).toBe(0);
-    const { rows: keys } = await sql<{ count: number }>`
-      SELECT count(*)::int AS count FROM order_keys WHERE archived_at IS NOT NULL`.execute(db);
-    expect(keys).toEqual([{ count: finals }]);
     // Nothing of them is left behind, and all months are there.
     const { rows: orphans } = await sql`SELECT FROM order_status_history h
       WHERE NOT EXISTS (SELECT FROM orders o WHERE o.id = h.order_id)`.execute(db);
@@ -120,7 +117,7 @@ describe('a run', () => {
     await using database = await seeded(50);
     const { db, url } = database;
     await using holder = await openSession(url);
-    await holder.query('BEGIN; LOCK TABLE order_keys IN ACCESS EXCLUSIVE MODE');
+    await holder.query('BEGIN; LOCK TABLE order_attempts IN ACCESS EXCLUSIVE MODE');
     const first = runArchive(database);
     await untilBlocked(db);
     expect(await runArchive(database)).toEqual({ outcome: 'busy' });
@@ -134,7 +131,7 @@ describe('a run', () => {
     const { db, url } = database;
     const before = await booksOf(db);
     await using holder = await openSession(url);
-    await holder.query('BEGIN; LOCK TABLE order_keys IN ACCESS EXCLUSIVE MODE');
+    await holder.query('BEGIN; LOCK TABLE order_attempts IN ACCESS EXCLUSIVE MODE');
     const run = runArchive(database).catch((error: unknown) => error);
     const [pid] = await untilBlocked(db);
     await sql`SELECT pg_terminate_backend(${pid})`.execute(db);

@@ -344,7 +344,6 @@ for (const { name, isHere, debianBinaries, open } of SERVERS) {
           'UPDATE orders SET next_wake_at = now()',
           `UPDATE orders SET status = 'CANCELLED'`,
           'UPDATE orders SET cancel_requested_at = now(), next_wake_at = NULL',
-          'UPDATE order_keys SET archived_at = now()',
           `UPDATE order_keys SET client_id = 'other'`,
           'DELETE FROM orders',
           'DELETE FROM order_keys',
