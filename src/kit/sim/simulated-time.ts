@@ -40,5 +40,5 @@ export async function simulateTime(db: Database): Promise<void> {
 }
 
 export async function setTime(db: Database, nowMs: number): Promise<void> {
-  await sql`SELECT setval('sim.clock', ${nowMs})`.execute(db);
+  await sql`/* prepared: sim_time */ SELECT setval('sim.clock', ${nowMs})`.execute(db);
 }
