@@ -153,7 +153,9 @@ BEGIN
   PERFORM set_config('router.moved_by_move_rows', '', TRUE);
   IF kept.count <> gone.count OR kept.sum IS DISTINCT FROM gone.sum THEN
     RAISE EXCEPTION '%: % rows with checksum % are not % rows with checksum % in the archive: nothing is moved',
-      live, gone.count, gone.sum, kept.count, kept.sum USING ERRCODE = 'data_exception';
+      live, gone.count, gone.sum, kept.count, kept.sum
+      -- Another try may do: a late answer may have come between the two statements.
+      USING ERRCODE = 'serialization_failure';
   END IF;
   RETURN gone.count;
 END $$;

@@ -79,7 +79,7 @@ async function goOn(deps: WakeDeps, claimed: readonly ClaimedOrder[]): Promise<b
   const all = done.flatMap(({ turns: each }) => each);
   await schedule(deps, all);
   // What failed is due again by itself, and holds up nobody behind it.
-  return all.length === 0 || all.some(({ next }) => next.kind !== 'blind');
+  return all.length < claimed.length || all.some(({ next }) => next.kind !== 'blind');
 }
 
 /** What goes wrong with one is that one's, and it is due again. */

@@ -83,7 +83,9 @@ test('what is wrong is named, with what to do, and what depends on it is skipped
   await using redis = await startRedisServer({
     args: ['--maxmemory-policy', 'allkeys-lru', '--appendonly', 'no'],
   });
-  await sql`INSERT INTO installation (chain_id) VALUES ('dydx-mainnet-1')`.execute(database.db);
+  await sql`INSERT INTO installation (chain_id, server) VALUES ('dydx-mainnet-1', '1/1')`.execute(
+    database.db,
+  );
   const venue = { DYDX_VALIDATOR_URLS: paper.url, DYDX_INDEXER_URL: paper.url };
 
   const other = await examined({
@@ -94,9 +96,11 @@ test('what is wrong is named, with what to do, and what depends on it is skipped
   });
   expect(other.failing.map(({ name }) => name)).toEqual([
     'installation',
+    'server',
     'redis eviction',
     'redis persistence',
   ]);
+  expect(other.of('server')?.todo).toBe('router recovered, or router recovered --nothing-lost');
   expect(other.status).toBe(1);
 
   const wrong = new URL(database.url);
