@@ -2,6 +2,7 @@
 import { cpus, loadavg } from 'node:os';
 import { sql } from 'kysely';
 import { table } from '../src/cli/output.ts';
+import { signatureMicroseconds } from '../src/kit/bench/machine.ts';
 import type { Database } from '../src/store/database.ts';
 
 export async function machineFacts(db: Database) {
@@ -13,6 +14,8 @@ export async function machineFacts(db: Database) {
     /** processes that ran or wanted to in the last minute: well above the number of CPUs, others were busy here */
     load: loadavg()[0],
     cpus: `${cpus().length} × ${cpus()[0]?.model}`,
+    /** µs of one secp256k1 signature: how fast the cores were at the end */
+    signature: signatureMicroseconds(),
   };
 }
 

@@ -3,7 +3,8 @@
 
 -- In the order in which workers lock them, and not long behind a dump: everybody would wait behind us.
 SET LOCAL lock_timeout = '3s';
-LOCK TABLE orders, order_attempts, order_fills, order_status_history, cancel_transactions IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE order_keys, orders, order_attempts, order_fills, order_status_history, cancel_transactions
+  IN ACCESS EXCLUSIVE MODE;
 
 -- Cancel transactions ----------------------------------------------------------------------------------------------
 
@@ -83,8 +84,9 @@ ALTER TABLE order_fills DROP CONSTRAINT order_fills_order_id_fkey,
 -- a key would ask for each of its rows what cannot be otherwise.
 ALTER TABLE order_status_history DROP CONSTRAINT order_status_history_order_id_fkey;
 
--- A key is not written again when its order leaves: an order comes in the transaction that spends its key, so an archived one
--- does not come again. The SETs as before.
+-- A key is not written again when its order leaves. That an archived order does not come again is asked of the archive where
+-- the key is older than this transaction: which is where a cancel came before its order, and where somebody goes astray.
+-- The SETs as before.
 DROP TRIGGER refuse_rebirth ON order_keys;
 ALTER TABLE order_keys DROP COLUMN archived_at;
 CREATE OR REPLACE FUNCTION record_order_creation() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -95,7 +97,8 @@ DECLARE
 BEGIN
   SELECT n.tenant_id, n.client_id INTO keyless FROM new_rows n
     LEFT JOIN order_keys k ON k.tenant_id = n.tenant_id AND k.client_id = n.client_id
-    WHERE k.order_id IS DISTINCT FROM n.id OR k.xmin <> pg_current_xact_id()::xid LIMIT 1;
+    WHERE k.order_id IS DISTINCT FROM n.id
+      OR (k.created_at <> now() AND EXISTS (SELECT FROM orders_archive a WHERE a.id = n.id)) LIMIT 1;
   IF FOUND THEN
     RAISE EXCEPTION 'client_id % of tenant % is not spent for this order', keyless.client_id, keyless.tenant_id
       USING ERRCODE = 'foreign_key_violation', CONSTRAINT = 'orders_have_keys';

@@ -7,8 +7,10 @@ CREATE FUNCTION current_server() RETURNS TEXT LANGUAGE plpgsql SECURITY DEFINER
 BEGIN
   RETURN (SELECT system_identifier FROM pg_control_system()) || '/'
     || ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer;
-EXCEPTION WHEN insufficient_privilege OR feature_not_supported OR undefined_function THEN
-  RETURN NULL;
+EXCEPTION
+  WHEN object_not_in_prerequisite_state THEN RAISE;
+  -- Each managed service refuses in its own words.
+  WHEN OTHERS THEN RETURN NULL;
 END $$;
 
 -- Where the record is complete: where the database was made, or where a recovery was finished.

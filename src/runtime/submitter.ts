@@ -2,6 +2,7 @@
 import type { Worker } from 'bullmq';
 import type { Door } from '../app/accept.ts';
 import { type WakeDeps, wake } from '../app/wake.ts';
+import { isPooled } from '../config.ts';
 import { type Intent, intentHash } from '../core/intent.ts';
 import type { Signer, Validator } from '../core/ports.ts';
 import { errorFields } from '../ops/logger.ts';
@@ -12,7 +13,7 @@ import { createClientIds } from '../store/client-ids.ts';
 import { ensureCursor } from '../store/cursors.ts';
 import type { Database } from '../store/database.ts';
 import { awaitProof, claimDue, wakeLater } from '../store/due-orders.ts';
-import { requireChain } from '../store/installation.ts';
+import { requireChain, requireKnownServer } from '../store/installation.ts';
 import { recordHeartbeat } from '../store/queue-heartbeats.ts';
 import { keyOf, spentKeys } from '../store/recording.ts';
 import { recordRejections } from '../store/rejections.ts';
@@ -140,7 +141,11 @@ function submitterDeps(
     telemetry,
     ...submitBatchers(db, telemetry),
     ...wakeBatchers(db, telemetry, config.RESIGN_WINDOW_BLOCKS),
-    claim: (claim) => claimDue(db, claim),
+    claim: async (claim) => {
+      // Ends, fences and cancels of what may be forgotten are held up as well.
+      if (isPooled(context.secrets)) await requireKnownServer(db);
+      return claimDue(db, claim);
+    },
     awaitProof: (orders) => awaitProof(db, orders),
     wakeLater: (orders) => wakeLater(db, orders),
     noteFailed: (failure) => noteFailed(db, failure),

@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import { afterAll, describe, expect, test } from 'vitest';
 import { normalizeDecimal } from '../../src/core/decimal.ts';
 import type { OrderStatus } from '../../src/core/status.ts';
+import { requestCancel } from '../../src/store/cancels.ts';
 import type { Database } from '../../src/store/database.ts';
 import { bookReport } from '../../src/store/reconciling.ts';
 import { createDatabase } from '../support/databases.ts';
@@ -309,6 +310,12 @@ describe('the record is append-only, whoever asks', () => {
     const again = sql`INSERT INTO orders (id, client_id, market, side, type, size, time_in_force)
       VALUES (${id}, ${intent.client_id}, 'BTC-USD', 'BUY', 'MARKET', 1, 'IOC')`.execute(db);
     await expect(again).rejects.toMatchObject({ code: '23503', constraint: 'orders_have_keys' });
+    const touched = db.transaction().execute(async (trx) => {
+      await requestCancel(trx, 'default', intent.client_id);
+      await sql`INSERT INTO orders (id, client_id, market, side, type, size, time_in_force)
+        VALUES (${id}, ${intent.client_id}, 'BTC-USD', 'BUY', 'MARKET', 1, 'IOC')`.execute(trx);
+    });
+    await expect(touched).rejects.toMatchObject({ code: '23503', constraint: 'orders_have_keys' });
   });
 
   test.each(['UPDATE', 'DELETE', 'TRUNCATE'])('the archive takes no %s', async (command) => {
