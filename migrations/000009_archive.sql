@@ -131,8 +131,7 @@ CREATE VIEW archive_candidates AS
 -- Moves the rows of one table that `chosen` chooses by the ids $1: stores them, deletes them, and compares count and checksum
 -- of what the archive took with those of what left. Columns are named, those of the live table: one that the archive
 -- lacks is an error, and never a value in the wrong place. A hash of a row takes each value by its type; one of the row as
--- text would cost ten times as much. Two statements, for one that hands what it deletes to an INSERT keeps a copy of it,
--- and half of all that moving costs is to put rows together and take them apart.
+-- text would cost ten times as much. Two statements, for one that hands what it deletes to an INSERT keeps a copy of it.
 CREATE FUNCTION move_rows(live TEXT, chosen TEXT, ids UUID[], has_month_of_order BOOLEAN)
   RETURNS INTEGER LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE

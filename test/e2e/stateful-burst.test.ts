@@ -39,7 +39,7 @@ test('200 stateful orders offered in one millisecond to four workers all land, e
       .executeTakeFirstOrThrow();
     return Number(count);
   };
-  await expect.poll(landed, { timeout: 150_000, interval: 500 }).toBe(ORDERS);
+  await expect.poll(landed, { timeout: 400_000, interval: 500 }).toBe(ORDERS);
   const { transactions, refusals } = router.paper.truth();
   expect(transactions.filter(({ code }) => code !== 0)).toEqual([]);
   const nonces = transactions.map(({ nonce }) => nonce);
@@ -58,4 +58,4 @@ test('200 stateful orders offered in one millisecond to four workers all land, e
   }
   const story = await findOrder(router.db, 'default', 'burst-0');
   expect(story?.order.status).toBe('OPEN');
-}, 240_000);
+}, 480_000);
