@@ -84,7 +84,7 @@ test('key material is nowhere in logs, queue, database and errors, and is found 
       await listenTo(router, 'workers/reconciler.ts', {}),
     ];
     router.paper.faults.add({ on: 'broadcast', action: 'drop_after', every: 3 });
-    const good_til_time = new Date(Date.now() + 5_000).toISOString();
+    const good_til_time = new Date(Date.now() + 15_000).toISOString();
     const intents = [
       ...randomIntents(20, 71, 'secret'),
       ...['63000', '57000'].map((price, index) => ({

@@ -42,7 +42,7 @@ test.for([
       client_id: 'limited',
       type: 'LIMIT',
       price,
-      good_til_time: inMs(6_000),
+      good_til_time: inMs(15_000),
     } as const;
     await router.client.enqueue(intent);
     await router.settled([intent]);

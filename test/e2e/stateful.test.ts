@@ -32,13 +32,13 @@ async function trade(router: TestRouter, intents: readonly Named[]): Promise<voi
 test('long-term orders end as filled, or expired at their time', async () => {
   await using router = await startTestRouter();
   const crosses: Named = { ...base, client_id: 'crosses', price: '63000', good_til_time: inMs(60_000) };
-  const rests: Named = { ...base, client_id: 'rests', price: '57000', good_til_time: inMs(4_000) };
+  const rests: Named = { ...base, client_id: 'rests', price: '57000', good_til_time: inMs(15_000) };
   const post: Named = {
     ...base,
     client_id: 'post',
     price: '57000',
     post_only: true,
-    good_til_time: inMs(4_000),
+    good_til_time: inMs(15_000),
   };
   await trade(router, [crosses, rests, post]);
   expect((await storyOf(router, 'crosses')).order).toMatchObject({ status: 'FILLED', order_flags: 64 });
@@ -118,7 +118,7 @@ test('conditional orders trigger and fill, or expire untriggered', async () => {
       client_id: 'waits',
       type: 'TAKE_PROFIT_MARKET',
       trigger_price: '40000',
-      good_til_time: inMs(4_000),
+      good_til_time: inMs(15_000),
     },
   ];
   await trade(router, intents);
