@@ -7,6 +7,7 @@ import { createMetrics, type Metrics } from '../ops/metrics.ts';
 import { createOutage, type Outage } from '../ops/outage.ts';
 import { chooseBackend, type QueueBackend } from '../queue/backend.ts';
 import { type Database, openDatabase } from '../store/database.ts';
+import { requireKnownServer } from '../store/installation.ts';
 import { requireSchema } from '../store/migrations.ts';
 
 export type Context = {
@@ -18,6 +19,8 @@ export type Context = {
   /** past a pooler: for LISTEN, session locks, VACUUM */
   readonly databaseDirectUrl: string;
   readonly db: Database;
+  /** Behind a pooler, whose clients outlive a failover: asks what every connection of ours has asked otherwise. */
+  readonly requireKnownServer: () => Promise<void>;
   readonly queues: QueueBackend;
   /** The process's one handle of that queue, to add to it and to ask it; closed with the context. */
   readonly queue: <Data>(name: string) => Queue<Data>;
@@ -76,7 +79,14 @@ function createContext(component: string, config: Config, secrets: Secrets, metr
     await queues.close();
     await db.destroy();
   };
-  return { component, config, secrets, log, metrics, databaseDirectUrl, db, queues, queue, outages, close };
+  const stillKnown = async () => {
+    if (isPooled(secrets)) await requireKnownServer(db);
+  };
+  return {
+    ...{ component, config, secrets, log, metrics, databaseDirectUrl, db },
+    requireKnownServer: stillKnown,
+    ...{ queues, queue, outages, close },
+  };
 }
 
 /** @param metrics given when they are served already */

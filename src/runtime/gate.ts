@@ -1,6 +1,6 @@
 // What stands between a recorded order and the network, for one process: halts from a copy of the controls, limits of
 // the settings and of the controls, the owner's share of the chain's rate. src/core/gate.ts is what is promised.
-import { type Config, isPooled } from '../config.ts';
+import type { Config } from '../config.ts';
 import { retryMsOf, TYPICAL_BLOCK_MS } from '../core/block-rate.ts';
 import { controlsOver, limitSources, whyHeld } from '../core/controls.ts';
 import { whyBeyondTier } from '../core/equity-tier.ts';
@@ -23,7 +23,6 @@ import { createOutage } from '../ops/outage.ts';
 import { memoryRateStore } from '../queue/rate-store.ts';
 import { listControls } from '../store/controls.ts';
 import { readExposures } from '../store/exposures.ts';
-import { requireKnownServer } from '../store/installation.ts';
 import type { HeightFeed } from '../venue/height-feed.ts';
 import { createBlockPace } from './block-pace.ts';
 import { type BlockRates, createBlockRates } from './block-rates.ts';
@@ -47,10 +46,10 @@ const READY_MS = 15_000;
 
 /** Resolves when halts and the chain's limits are known; throws when the database cannot tell the halts. */
 export async function startGate(context: Context, venue: GateVenue): Promise<RunningGate> {
-  const { config, db, log, outages, queues, secrets } = context;
+  const { config, db, log, outages, queues } = context;
   const controls = createControlCopy({
     list: async () => {
-      if (isPooled(secrets)) await requireKnownServer(db);
+      await context.requireKnownServer();
       return listControls(db);
     },
     intervalMs: config.CONTROLS_POLL_MS,

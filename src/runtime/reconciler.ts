@@ -1,6 +1,5 @@
 // The reconciler process: polls the indexer and books what it proves.
 import { type ReconcileDeps, reconcileAll } from '../app/reconcile.ts';
-import { isPooled } from '../config.ts';
 import { createPollLoop } from '../core/poll-loop.ts';
 import type { Telemetry } from '../core/telemetry.ts';
 import { watchHeights } from '../ops/height-metrics.ts';
@@ -9,7 +8,7 @@ import { createBatcher } from '../store/batcher.ts';
 import { compareOrders } from '../store/comparing.ts';
 import { claimCursors, type Released, releaseCursors } from '../store/cursors.ts';
 import { recordIncidents } from '../store/incidents.ts';
-import { requireChain, requireKnownServer } from '../store/installation.ts';
+import { requireChain } from '../store/installation.ts';
 import { type Booked, bookReport } from '../store/reconciling.ts';
 import { createHeightFeed } from '../venue/height-feed.ts';
 import type { Context, Service } from './context.ts';
@@ -41,7 +40,7 @@ export type ReconcilerOptions = {
 };
 
 export async function startReconciler(context: Context, options: ReconcilerOptions = {}): Promise<Service> {
-  const { config, log, db, secrets } = context;
+  const { config, log, db } = context;
   const { registry, telemetry } = context.metrics;
   const { chainId } = networkOf(config);
   await requireChain(db, chainId);
@@ -69,7 +68,7 @@ export async function startReconciler(context: Context, options: ReconcilerOptio
   const own: ReconcileDeps = {
     indexer: { ...indexer, height: indexerHeight.ask },
     claim: async (deadAt) => {
-      if (isPooled(secrets)) await requireKnownServer(db);
+      await context.requireKnownServer();
       const claimed = await claimCursors(db, {
         limit: MAX_CLAIMED,
         deadAt,

@@ -2,7 +2,6 @@
 import type { Worker } from 'bullmq';
 import type { Door } from '../app/accept.ts';
 import { type WakeDeps, wake } from '../app/wake.ts';
-import { isPooled } from '../config.ts';
 import { type Intent, intentHash } from '../core/intent.ts';
 import type { Signer, Validator } from '../core/ports.ts';
 import { errorFields } from '../ops/logger.ts';
@@ -13,7 +12,7 @@ import { createClientIds } from '../store/client-ids.ts';
 import { ensureCursor } from '../store/cursors.ts';
 import type { Database } from '../store/database.ts';
 import { awaitProof, claimDue, wakeLater } from '../store/due-orders.ts';
-import { requireChain, requireKnownServer } from '../store/installation.ts';
+import { requireChain } from '../store/installation.ts';
 import { recordHeartbeat } from '../store/queue-heartbeats.ts';
 import { keyOf, spentKeys } from '../store/recording.ts';
 import { recordRejections } from '../store/rejections.ts';
@@ -143,7 +142,7 @@ function submitterDeps(
     ...wakeBatchers(db, telemetry, config.RESIGN_WINDOW_BLOCKS),
     claim: async (claim) => {
       // Ends, fences and cancels of what may be forgotten are held up as well.
-      if (isPooled(context.secrets)) await requireKnownServer(db);
+      await context.requireKnownServer();
       return claimDue(db, claim);
     },
     awaitProof: (orders) => awaitProof(db, orders),

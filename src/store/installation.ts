@@ -1,4 +1,4 @@
-// Which chain a database belongs to. Ids and heights of another chain would be proof of nothing.
+// Which chain a database belongs to, and whether it is still where its record is complete. Ids and heights of another chain would be proof of nothing.
 import { sql } from 'kysely';
 import { type Database, REQUIRE_KNOWN_SERVER } from './database.ts';
 

@@ -24,6 +24,7 @@ import { include, insertRow, openSession, setStatus, signedColumns, signedStatef
 
 const RELEASED = readMigrationFiles();
 const NAMES = RELEASED.map(({ name }) => name);
+
 /** The released migrations, and these after them. */
 function withFiles(files: Readonly<Record<string, string>>): readonly MigrationFile[] {
   const folder = mkdtempSync(join(tmpdir(), 'router-migrations-'));
